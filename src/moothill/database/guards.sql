@@ -1,0 +1,163 @@
+-- name: forced_row_security
+-- 1 and 6: row security is enabled and forced on every tenant table and every partition.
+select format('%s has no forced row security', c.oid::regclass) as fault
+from pg_class c
+where c.relnamespace = 'moothill'::regnamespace and c.relkind in ('r', 'p')
+  and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped)
+  and not (c.relrowsecurity and c.relforcerowsecurity)
+  and (has_any_column_privilege('moothill_app', c.oid, 'select, insert, update, references')
+       or has_table_privilege('moothill_app', c.oid, 'select, insert, update, delete')
+       or c.relispartition)
+union all
+select format('%s has no forced row security', 'moothill.tenants'::regclass)
+from pg_class c
+where c.oid = 'moothill.tenants'::regclass and not (c.relrowsecurity and c.relforcerowsecurity);
+
+-- name: powerless_app
+-- 2: no serving role is superuser, bypasses row security, owns anything or belongs to a role that does.
+select format('role %s has too much power through %s', s.rolname, r.rolname) as fault
+from pg_roles s
+join pg_roles r on pg_has_role(s.oid, r.oid, 'member')
+where s.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor')
+  and (r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolcreatedb
+       or r.rolname in ('moothill_owner', 'moothill_migrator', 'moothill_search', 'moothill_gate', 'moothill_relay',
+                        'moothill_jobs')
+       or exists (select from pg_class c where c.relowner = r.oid and c.relnamespace = 'moothill'::regnamespace));
+
+-- name: bound_owner
+-- 3: the owner and the definer roles cannot log in, are no superusers and do not bypass row security.
+select format('role %s is too powerful', rolname) as fault
+from pg_roles
+where rolname in ('moothill_owner', 'moothill_search', 'moothill_gate', 'moothill_relay', 'moothill_jobs')
+  and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb
+       or (rolcanlogin and to_regclass('pg_catalog.pg_dist_partition') is null))
+union all
+select format('%s belongs to %s instead of moothill_owner', c.oid::regclass, c.relowner::regrole)
+from pg_class c
+where c.relnamespace = 'moothill'::regnamespace and c.relkind in ('r', 'p', 'v')
+  and c.relowner <> 'moothill_owner'::regrole;
+
+-- name: invoker_views
+-- 4: views run with the rights of who asks, behind a barrier.
+select format('view %s lacks security_invoker or security_barrier', c.oid::regclass) as fault
+from pg_class c
+where c.relnamespace = 'moothill'::regnamespace and c.relkind = 'v'
+  and not (coalesce(c.reloptions, '{}') @> '{security_invoker=true}'
+           and coalesce(c.reloptions, '{}') @> '{security_barrier=true}');
+
+-- name: no_materialised_views
+-- 5: materialised views ignore row security, so there are none.
+select format('%s is a materialised view', c.oid::regclass) as fault
+from pg_class c
+where c.relnamespace = 'moothill'::regnamespace and c.relkind = 'm';
+
+-- name: closed_partitions
+-- 6: nobody reaches a partition past its parent.
+select format('%s may reach partition %s directly', r.rolname, c.oid::regclass) as fault
+from pg_class c
+cross join pg_roles r
+where c.relnamespace = 'moothill'::regnamespace and c.relispartition
+  and r.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor')
+  and has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate');
+
+-- name: stable_accessor
+-- 7 and 8: the tenant accessor is stable, never immutable, and reads an empty setting as no tenant.
+select format('function %s is not a stable reader of the setting', p.oid::regprocedure) as fault
+from pg_proc p
+where p.oid in ('mt.tenant()'::regprocedure, 'mt.actor()'::regprocedure)
+  and (p.provolatile <> 's' or p.prosecdef or mt.tenant() is not null and current_setting('app.current_tenant', true) = '')
+union all
+select format('policy %s on %s does not compare with mt.tenant()', polname, polrelid::regclass)
+from pg_policy
+where polrelid in (select oid from pg_class where relnamespace = 'moothill'::regnamespace)
+  and polname in ('tenant_rows', 'tenant_floor')
+  and (coalesce(pg_get_expr(polqual, polrelid), '') !~ '^\((tenant_id|id) = mt\.tenant\(\)\)$'
+       or coalesce(pg_get_expr(polwithcheck, polrelid), '') !~ '^\((tenant_id|id) = mt\.tenant\(\)\)$');
+
+-- name: floor_and_one_policy
+-- 11: every protected table has the restrictive floor, and nothing permissive beside the tenant's policy.
+select format('%s lacks the policy %s', c.oid::regclass, wanted.name) as fault
+from pg_class c
+cross join (values ('tenant_rows'), ('tenant_floor')) as wanted (name)
+where c.relnamespace = 'moothill'::regnamespace and c.relrowsecurity
+  and not exists (
+    select from pg_policy p
+    where p.polrelid = c.oid and p.polname = wanted.name and p.polcmd = '*'
+      and p.polpermissive = (wanted.name = 'tenant_rows')
+      and p.polroles @> array['moothill_app'::regrole::oid, 'moothill_readonly'::regrole::oid,
+                              'moothill_auditor'::regrole::oid])
+union all
+select format('%s has the permissive policy %s for a serving role', p.polrelid::regclass, p.polname)
+from pg_policy p
+join pg_class c on c.oid = p.polrelid
+where c.relnamespace = 'moothill'::regnamespace and p.polpermissive and p.polname <> 'tenant_rows'
+  and (p.polroles && array['moothill_app'::regrole::oid, 'moothill_readonly'::regrole::oid,
+                           'moothill_auditor'::regrole::oid, 0::oid]);
+
+-- name: tenant_keys
+-- 12: every unique index of a tenant table starts with tenant_id.
+select format('%s is unique across tenants', i.indexrelid::regclass) as fault
+from pg_index i
+join pg_class c on c.oid = i.indrelid
+join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
+where c.relnamespace = 'moothill'::regnamespace and c.relrowsecurity and i.indisunique and i.indkey[0] <> a.attnum;
+
+-- name: tenant_references
+-- 13: a foreign key between tenant tables carries tenant_id on both sides.
+select format('%s refers from %s to %s without the tenant', k.conname, k.conrelid::regclass, k.confrelid::regclass) as fault
+from pg_constraint k
+join pg_class c on c.oid = k.conrelid and c.relnamespace = 'moothill'::regnamespace and c.relrowsecurity
+join pg_class f on f.oid = k.confrelid and f.relrowsecurity and f.oid <> 'moothill.tenants'::regclass
+where k.contype = 'f'
+  and not exists (
+    select from unnest(k.conkey, k.confkey) as pair (mine, theirs)
+    join pg_attribute a on a.attrelid = k.conrelid and a.attnum = pair.mine and a.attname = 'tenant_id'
+    join pg_attribute b on b.attrelid = k.confrelid and b.attnum = pair.theirs and b.attname = 'tenant_id');
+
+-- name: narrow_privileges
+-- 14: serving roles hold no TRUNCATE, REFERENCES or TRIGGER, and the public holds nothing.
+select format('%s holds too much on %s', r.rolname, c.oid::regclass) as fault
+from pg_class c
+cross join pg_roles r
+where c.relnamespace = 'moothill'::regnamespace and c.relkind in ('r', 'p', 'v')
+  and r.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor')
+  and (has_table_privilege(r.oid, c.oid, 'truncate, references, trigger')
+       or r.rolname <> 'moothill_app' and has_table_privilege(r.oid, c.oid, 'insert, update, delete'))
+union all
+select format('the public holds %s on %s', acl.privilege_type, c.oid::regclass)
+from pg_class c
+cross join lateral aclexplode(c.relacl) as acl
+where c.relnamespace = 'moothill'::regnamespace and acl.grantee = 0;
+
+-- name: tame_definers
+-- 15: definer functions belong to the listed roles, fix their search path with pg_temp last, and are closed to the public.
+select format('definer function %s is loose', p.oid::regprocedure) as fault
+from pg_proc p
+where p.pronamespace in ('moothill'::regnamespace, 'mt'::regnamespace) and p.prosecdef
+  and (p.proowner not in ('moothill_owner'::regrole, 'moothill_search'::regrole, 'moothill_gate'::regrole,
+                          'moothill_relay'::regrole, 'moothill_jobs'::regrole)
+       or not exists (select from unnest(coalesce(p.proconfig, '{}')) as setting
+                      where setting ~ '^search_path=pg_catalog,.*pg_temp$')
+       or has_function_privilege('public', p.oid, 'execute'));
+
+-- name: no_temporary_objects
+-- 16: serving roles can make neither temporary objects nor objects in a schema.
+select format('%s may create objects in %s', r.rolname, coalesce(n.nspname, 'the database')) as fault
+from pg_roles r
+left join pg_namespace n
+  on n.nspname in ('public', 'moothill', 'mt') and has_schema_privilege(r.oid, n.oid, 'create')
+where r.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor')
+  and (n.oid is not null or has_database_privilege(r.oid, current_database(), 'temporary, create'));
+
+-- name: no_default_privileges
+-- 23: nobody is granted tables that do not exist yet.
+select format('default privileges of %s grant to others', d.defaclrole::regrole) as fault
+from pg_default_acl d
+cross join lateral aclexplode(d.defaclacl) as acl
+where d.defaclnamespace in ('moothill'::regnamespace, 'mt'::regnamespace) and d.defaclobjtype in ('r', 'S')
+  and acl.grantee <> d.defaclrole;
+
+-- name: serving_role
+-- Operations run as moothill_app, never as an owner or a superuser.
+select format('the service is connected as %s instead of moothill_app', current_user) as fault
+where current_user <> 'moothill_app';

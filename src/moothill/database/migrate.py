@@ -1,0 +1,329 @@
+"""Migrations: one linear history of plain SQL pairs, applied one statement per message.
+
+A file says in its first lines what it is:
+
+    -- phase: pre            (pre: before the new code serves; post: after the old code is gone)
+    -- transaction: none     (only where a statement cannot run in one)
+
+Each migration commits with its row in the migrations table, so a failed one changes nothing and is
+taken up again; one without a transaction records its progress and must be repeatable. A session
+lock lets one runner work. Alembic was weighed and left: see docs/decisions.
+"""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+from psycopg import AsyncConnection, sql
+
+from ..kernel.errors import Conflict, Internal, Invalid, NotFound, Unavailable
+
+__all__ = ["Migration", "MigrationFailed", "MigrationState", "Migrator", "create_migration", "history", "split_statements"]
+
+_NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.up\.sql$")
+_LOCK = 0x6D6F6F74
+_LOCK_TIMEOUT = "10s"
+_TOKEN = re.compile(
+    r"""(?P<skip>--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$)|(?P<end>;)""",
+    re.DOTALL,
+)
+
+State = Literal["applied", "pending", "changed", "unknown", "incomplete"]
+
+
+class MigrationFailed(Internal):
+    """A migration failed and was rolled back; the database is as it was before it."""
+
+
+class MigrationChanged(Conflict):
+    """An applied migration differs from its file; restore the file or repair the record."""
+
+
+class NewerSchema(Conflict):
+    """The database was migrated by a newer Moothill; upgrade this installation."""
+
+
+class MigrationsLocked(Unavailable):
+    """Another process is migrating this database; wait for it and try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One pair of files."""
+
+    number: int
+    name: str
+    up: str
+    down: str
+
+    @property
+    def id(self) -> str:
+        """`0007_voting`."""
+        return f"{self.number:04d}_{self.name}"
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the up file."""
+        return hashlib.sha256(self.up.encode()).hexdigest()
+
+    @property
+    def phase(self) -> str:
+        """pre or post."""
+        return self._header("phase", "pre")
+
+    @property
+    def in_transaction(self) -> bool:
+        """False for one that says `-- transaction: none`."""
+        return self._header("transaction", "one") != "none"
+
+    def _header(self, name: str, default: str) -> str:
+        match = re.search(rf"^-- {name}:\s*(\w+)", self.up, re.MULTILINE)
+        return match[1] if match else default
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationState:
+    """How one migration stands in a database."""
+
+    id: str
+    phase: str
+    state: State
+    applied_at: str | None
+
+
+def split_statements(text: str) -> Iterator[str]:
+    """The statements of a file, comments before them included, without their semicolons."""
+    start = 0
+    for match in _TOKEN.finditer(text):
+        if match["end"]:
+            statement = text[start : match.start()].strip()
+            start = match.end()
+            if _has_code(statement):
+                yield statement
+    if _has_code(text[start:]):
+        yield text[start:].strip()
+
+
+def _has_code(text: str) -> bool:
+    return bool(re.sub(r"--[^\n]*|/\*.*?\*/|\s", "", text, flags=re.DOTALL))
+
+
+def history() -> list[Migration]:
+    """Every migration of this installation, in order.
+
+    Raises:
+        Internal: a number is missing or twice, or a file lacks its rollback.
+    """
+    folder = resources.files("moothill.migrations")
+    found: list[Migration] = []
+    for entry in sorted(folder.iterdir(), key=lambda item: item.name):
+        if match := _NAME.match(entry.name):
+            down = folder / entry.name.replace(".up.sql", ".down.sql")
+            if not down.is_file():
+                raise Internal(f"Migration {entry.name} has no rollback file beside it.")
+            found.append(
+                Migration(int(match[1]), match[2], entry.read_text(encoding="utf-8"), down.read_text(encoding="utf-8"))
+            )
+    if [migration.number for migration in found] != list(range(1, len(found) + 1)):
+        raise Internal("Migration numbers must run from 0001 without gaps or doubles.")
+    return found
+
+
+def create_migration(folder: Path, name: str) -> tuple[Path, Path]:
+    """Write the empty pair of files of the next migration.
+
+    Raises:
+        Invalid: the name is not made of lower-case letters, digits and underscores.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]{1,40}", name):
+        raise Invalid("A migration's name is 2 to 41 lower-case letters, digits and underscores.", field="name")
+    numbers = [int(match[1]) for path in folder.glob("*.up.sql") if (match := _NAME.match(path.name))]
+    stem = f"{max(numbers, default=0) + 1:04d}_{name}"
+    up, down = folder / f"{stem}.up.sql", folder / f"{stem}.down.sql"
+    up.write_text("-- phase: pre\n-- One idea: what changes, and why.\n", encoding="utf-8")
+    down.write_text("-- Restores exactly what the schema was before.\n", encoding="utf-8")
+    return up, down
+
+
+class Migrator:
+    """Applies and rolls back, as moothill_owner."""
+
+    def __init__(self, dsn: str, *, table: str = "schema_migrations") -> None:
+        self._dsn = dsn
+        self._table = sql.Identifier("moothill", table)
+        self._bare_table = table
+
+    async def status(self) -> list[MigrationState]:
+        """How every migration stands."""
+        async with self._connection() as connection:
+            applied = await self._applied(connection)
+        known = history()
+        states = [_state(migration, applied) for migration in known]
+        ids = {migration.id for migration in known}
+        states += [
+            MigrationState(name, "?", "unknown", row[2]) for name, row in sorted(applied.items()) if name not in ids
+        ]
+        return states
+
+    async def migrate(
+        self, *, phase: str | None = None, to: int | None = None, on_progress: Callable[[str], None] | None = None
+    ) -> list[str]:
+        """Apply what is pending; the ids that were applied.
+
+        Raises:
+            MigrationFailed: a statement failed; everything before its migration stands.
+            MigrationChanged: an applied migration's file was edited.
+            NewerSchema: the database knows migrations that this installation does not.
+        """
+        done: list[str] = []
+        async with self._connection() as connection, self._locked(connection):
+            applied = await self._applied(connection)
+            known = history()
+            unknown = sorted(set(applied) - {migration.id for migration in known})
+            if unknown:
+                raise NewerSchema(f"The database holds {unknown[-1]}, which this installation does not know; upgrade it.")
+            for migration in known:
+                state = _state(migration, applied).state
+                if state == "changed":
+                    raise MigrationChanged(
+                        f"{migration.id} was edited after it was applied; restore its file.", migration=migration.id
+                    )
+                if state == "applied" or (to is not None and migration.number > to):
+                    continue
+                if phase == "pre" and migration.phase == "post":
+                    break
+                await self._apply(connection, migration)
+                done.append(migration.id)
+                if on_progress:
+                    on_progress(migration.id)
+        return done
+
+    async def rollback(self, *, steps: int = 1, on_progress: Callable[[str], None] | None = None) -> list[str]:
+        """Undo the last `steps` migrations; the ids that were undone."""
+        done: list[str] = []
+        known = {migration.id: migration for migration in history()}
+        async with self._connection() as connection, self._locked(connection):
+            applied = await self._applied(connection)
+            for name in sorted(applied, reverse=True)[:steps]:
+                if name not in known:
+                    raise NotFound(f"The files of {name} are not in this installation.", migration=name)
+                await self._revert(connection, known[name])
+                done.append(name)
+                if on_progress:
+                    on_progress(name)
+        return done
+
+    def script(self, migrations: list[Migration] | None = None) -> str:
+        """The SQL that a DBA would run for these migrations, records included."""
+        parts = ["set role moothill_owner;"]
+        for migration in migrations if migrations is not None else history():
+            begin, commit = ("begin;\n", "commit;\n") if migration.in_transaction else ("", "")
+            record = (
+                f"insert into moothill.{self._bare_table} (id, checksum, state) "
+                f"values ('{migration.id}', '{migration.checksum}', 'applied');"
+            )
+            create = "".join(f"{each};\n" for each in self._table_statements()) if migration.number == 1 else ""
+            parts.append(f"-- {migration.id} ({migration.phase})\n{begin}{migration.up.strip()}\n{create}{record}\n{commit}")
+        return "\n\n".join(parts)
+
+    async def _apply(self, connection: AsyncConnection, migration: Migration) -> None:
+        record = sql.SQL(
+            "insert into {} (id, checksum, state) values (%s, %s, %s) "
+            "on conflict (id) do update set checksum = excluded.checksum, state = excluded.state"
+        ).format(self._table)
+        if migration.in_transaction:
+            async with connection.transaction():
+                await self._run(connection, migration, migration.up)
+                if migration.number == 1:
+                    for statement in self._table_statements():
+                        await connection.execute(statement.encode())
+                await connection.execute(record, [migration.id, migration.checksum, "applied"])
+            return
+        await connection.execute(record, [migration.id, migration.checksum, "incomplete"])
+        await self._run(connection, migration, migration.up)
+        await connection.execute(record, [migration.id, migration.checksum, "applied"])
+
+    async def _revert(self, connection: AsyncConnection, migration: Migration) -> None:
+        forget = sql.SQL("delete from {} where id = %s").format(self._table)
+        if migration.in_transaction:
+            async with connection.transaction():
+                if migration.number > 1:
+                    await connection.execute(forget, [migration.id])
+                await self._run(connection, migration, migration.down)
+            return
+        await self._run(connection, migration, migration.down)
+        await connection.execute(forget, [migration.id])
+
+    async def _run(self, connection: AsyncConnection, migration: Migration, text: str) -> None:
+        for statement in split_statements(text):
+            try:
+                await connection.execute(statement.encode(), prepare=False)
+            except psycopg.Error as error:
+                line = text[: text.find(statement)].count("\n") + 1
+                primary = error.diag.message_primary or str(error)
+                raise MigrationFailed(
+                    f"{migration.id} failed at line {line}: {primary}. Nothing of it was kept.",
+                    migration=migration.id,
+                    line=line,
+                ) from error
+
+    async def _applied(self, connection: AsyncConnection) -> dict[str, tuple[str, str, str]]:
+        exists = await (
+            await connection.execute("select to_regclass(%s)", [f"moothill.{self._bare_table}"])
+        ).fetchone()
+        if not exists or exists[0] is None:
+            return {}
+        cursor = await connection.execute(
+            sql.SQL("select id, checksum, state, applied_at::text from {}").format(self._table)
+        )
+        return {row[0]: (row[1], row[2], row[3]) for row in await cursor.fetchall()}
+
+    def _table_statements(self) -> list[str]:
+        """The record of migrations; its name is checked by the pattern of the setting."""
+        name = self._bare_table
+        return [
+            f"create table moothill.{name} (id text primary key, checksum text not null, state text not null "
+            "check (state in ('applied', 'incomplete')), applied_at timestamptz not null default now())",
+            f"comment on table moothill.{name} is 'Migrations that were applied, with the checksums of their files.'",
+            f"comment on column moothill.{name}.id is 'Number and name.'",
+            f"comment on column moothill.{name}.checksum is 'SHA-256 of the file.'",
+            f"comment on column moothill.{name}.state is 'applied, or incomplete when one outside of a transaction broke off.'",
+            f"comment on column moothill.{name}.applied_at is 'When it was applied.'",
+            f"grant select on moothill.{name} to moothill_app, moothill_readonly",
+        ]
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        async with await AsyncConnection.connect(self._dsn, autocommit=True) as connection:
+            await connection.execute("set role moothill_owner")
+            await connection.execute("set search_path = moothill, public")
+            await connection.execute("set timezone = 'UTC'")
+            await connection.execute(f"set lock_timeout = '{_LOCK_TIMEOUT}'")  # noqa: S608  # a constant
+            await connection.execute("set citus.multi_shard_modify_mode = 'sequential'")
+            await connection.execute("set citus.enable_unsafe_triggers = on")
+            yield connection
+
+    @asynccontextmanager
+    async def _locked(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        try:
+            await connection.execute("select pg_advisory_lock(%s)", [_LOCK])
+        except psycopg.errors.LockNotAvailable:
+            raise MigrationsLocked() from None
+        try:
+            yield
+        finally:
+            await connection.execute("select pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _state(migration: Migration, applied: dict[str, tuple[str, str, str]]) -> MigrationState:
+    row = applied.get(migration.id)
+    if row is None:
+        return MigrationState(migration.id, migration.phase, "pending", None)
+    state: State = "incomplete" if row[1] != "applied" else "applied" if row[0] == migration.checksum else "changed"
+    return MigrationState(migration.id, migration.phase, state, row[2])

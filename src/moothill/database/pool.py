@@ -1,0 +1,234 @@
+"""The one pool of a process, and transactions on it.
+
+Sized 2 to 20 by default. A tenant may hold at most its share of it; callers beyond that wait, and
+are told `exhausted` when the wait is too long. Behind a pooler that hides the backend, server-side
+preparation is switched off.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from pgvector import HalfVector
+from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg.types import TypeInfo
+from psycopg.types.json import Jsonb, JsonbDumper, set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+import orjson
+
+from ..kernel.context import SYSTEM, CallOptions, Context, Principal
+from ..kernel.errors import Exhausted, MoothillError, Unavailable
+from ..kernel.settings import Settings, tls_mode
+from .denials import OperationDenied
+from .sqlstate import SqlFailure, from_psycopg, translate
+from .transaction import PooledTransaction
+
+__all__ = ["Database"]
+
+Connection = AsyncConnection[DictRow]
+_log = structlog.get_logger("moothill.database")
+_LARGEST_SKEW = 300.0
+
+
+class PoolExhausted(Exhausted):
+    """All database connections of this process are busy; try again in a moment."""
+
+    status = 503
+
+
+class TenantShareExhausted(Exhausted):
+    """This tenant already uses its share of the database connections; try again in a moment."""
+
+    status = 503
+
+
+class ClockSkew(Unavailable):
+    """This machine's clock is more than five minutes off the database's; set it before serving."""
+
+
+class DatabaseUnreachable(Unavailable):
+    """The database does not answer; check the DSN, the server and the network."""
+
+
+class Database:
+    """A pool with tenant context, health and statistics."""
+
+    def __init__(self, dsn: str, settings: Settings) -> None:
+        self.settings = settings
+        self._dsn = dsn
+        self._pool: AsyncConnectionPool[Connection] | None = None
+        self._halfvec: TypeInfo | None = None
+        self._gates: dict[UUID, asyncio.Semaphore] = {}
+        self._share = max(1, int(settings.pool_max * settings.tenant_share))
+        self.is_pooled_outside = False
+        self.written: asyncio.Queue[UUID] | None = None
+
+    async def open(self) -> None:
+        """Open the pool after one connection proved that the server answers and the clocks agree.
+
+        Raises:
+            DatabaseUnreachable: nobody answers.
+            ClockSkew: the clocks differ by more than five minutes.
+        """
+        conninfo = psycopg.conninfo.make_conninfo(
+            self._dsn,
+            application_name=self.settings.application_name,
+            connect_timeout=max(1, int(self.settings.connect_timeout.total_seconds())),
+            **({"sslmode": mode} if (mode := tls_mode(self._dsn, self.settings)) else {}),
+        )
+        try:
+            async with await AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as first:
+                await self._inspect(first)
+        except psycopg.OperationalError as error:
+            _log.error("database_unreachable", message=str(error).splitlines()[0])
+            raise DatabaseUnreachable() from None
+        self._pool = AsyncConnectionPool(
+            conninfo,
+            connection_class=AsyncConnection,
+            kwargs={
+                "autocommit": True,
+                "row_factory": dict_row,
+                "prepare_threshold": None if self.is_pooled_outside else 2,
+            },
+            min_size=self.settings.pool_min,
+            max_size=max(self.settings.pool_min, self.settings.pool_max),
+            timeout=self.settings.connect_timeout.total_seconds(),
+            max_idle=self.settings.idle_timeout.total_seconds(),
+            max_lifetime=self.settings.max_lifetime.total_seconds(),
+            configure=self._configure,
+            open=False,
+            name="moothill",
+        )
+        await self._pool.open(wait=True, timeout=self.settings.connect_timeout.total_seconds())
+
+    async def close(self) -> None:
+        """Let running calls end, then close every connection."""
+        if self._pool is not None:
+            await self._pool.close(timeout=10)
+            self._pool = None
+
+    @asynccontextmanager
+    async def connection(self, tenant: UUID | None = None) -> AsyncIterator[Connection]:
+        """A connection of the pool, within the tenant's share of it."""
+        if self._pool is None:
+            raise Unavailable("The database is closed; use the Moot inside its `async with`.")
+        gate = self._gate(tenant)
+        wait = self.settings.connect_timeout.total_seconds()
+        if gate.locked():
+            try:
+                await asyncio.wait_for(gate.acquire(), wait)
+            except TimeoutError:
+                raise TenantShareExhausted(retry_after=1) from None
+        else:
+            await gate.acquire()
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except PoolTimeout:
+            raise PoolExhausted(retry_after=1) from None
+        finally:
+            gate.release()
+
+    @asynccontextmanager
+    async def begin(self, context: Context, *, single: bool) -> AsyncIterator[PooledTransaction]:
+        """A transaction with tenant and actor set; rolled back unless finished."""
+        async with self.connection(context.tenant) as connection:
+            unit = PooledTransaction(
+                connection,
+                context,
+                single=single,
+                statement_timeout=self.settings.statement_timeout.total_seconds(),
+            )
+            try:
+                yield unit
+            except SqlFailure as failure:
+                raise translate(failure, context.operation) from None
+            finally:
+                await unit.abandon()
+        if self.written is not None and not context.read_only:
+            self.written.put_nowait(context.tenant)
+
+    async def log_denial(self, context: Context, error: MoothillError) -> None:
+        """Record a refusal in a transaction of its own."""
+        call = Context(
+            principal=context.principal,
+            operation=context.operation,
+            request_id=context.request_id,
+            options=CallOptions(reason=context.options.reason),
+        )
+        call.record(OperationDenied(operation=context.operation, code=error.code))
+        try:
+            async with self.begin(call, single=False) as unit:
+                await unit.fetch("select", {})
+                await unit.finish(call)
+        except MoothillError as failure:
+            _log.warning("denial_not_recorded", operation=context.operation, code=failure.code)
+
+    @asynccontextmanager
+    async def system(self, tenant: UUID, slug: str = "") -> AsyncIterator[tuple[PooledTransaction, Context]]:
+        """A transaction of the system itself in a tenant (worker, start-up); the caller finishes it."""
+        principal = Principal(tenant=tenant, tenant_slug=slug, actor=SYSTEM, scopes=frozenset("*"))
+        call = Context(principal=principal, operation="system", door="worker")
+        async with self.begin(call, single=False) as unit:
+            call.transaction = unit
+            yield unit, call
+
+    def statistics(self) -> dict[str, int]:
+        """The pool's counters, as psycopg_pool names them."""
+        return {} if self._pool is None else {key: int(value) for key, value in self._pool.get_stats().items()}
+
+    @property
+    def dsn(self) -> str:
+        """The DSN, secrets included: for connections that are not pooled, never for a log."""
+        return self._dsn
+
+    def _gate(self, tenant: UUID | None) -> asyncio.Semaphore:
+        key = tenant or UUID(int=0)
+        gate = self._gates.get(key)
+        if gate is None:
+            if len(self._gates) > 10_000:
+                self._gates = {kept: held for kept, held in self._gates.items() if held.locked()}
+            gate = self._gates[key] = asyncio.Semaphore(self._share)
+        return gate
+
+    async def _inspect(self, connection: Connection) -> None:
+        cursor = await connection.execute("select clock_timestamp() as now, pg_backend_pid() as pid")
+        row = await cursor.fetchone()
+        assert row is not None
+        skew = abs((datetime.now(UTC) - row["now"]).total_seconds())
+        if skew > _LARGEST_SKEW:
+            raise ClockSkew(seconds=round(skew))
+        self.is_pooled_outside = row["pid"] != connection.info.backend_pid
+        self._halfvec = await TypeInfo.fetch(connection, "halfvec")
+
+    async def _configure(self, connection: Connection) -> None:
+        connection.adapters.register_dumper(dict, JsonbDumper)
+        set_json_dumps(_dump_json, connection)
+        set_json_loads(orjson.loads, connection)
+        if self._halfvec is not None:
+            dumper = type("HalfvecDumper", (HalfVectorBinaryDumper,), {"oid": self._halfvec.oid})
+            connection.adapters.register_dumper(HalfVector, dumper)
+
+
+def _dump_json(value: Any) -> bytes:
+    return orjson.dumps(value, default=str)
+
+
+async def run_plain(connection: Connection, sql: str, parameters: Any = None) -> list[DictRow]:
+    """Run one statement outside of an operation, with our errors."""
+    try:
+        cursor = await connection.execute(sql, parameters)
+        return await cursor.fetchall() if cursor.description else []
+    except psycopg.Error as error:
+        raise translate(from_psycopg(error), "statement") from None
+
+
+__all__ += ["Jsonb", "run_plain"]

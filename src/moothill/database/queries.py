@@ -1,0 +1,196 @@
+"""Named SQL: each statement lives in a `queries.sql`, with its name, purpose, cardinality and errors.
+
+    -- name: agent_by_id
+    -- One agent, whatever its status.
+    -- returns: maybe
+    -- errors: 23505 agent_exists
+    select ... where tenant_id = %(tenant)s and id = %(id)s;
+
+A service declares which it uses, and as what:
+
+    class Sql(Queries):
+        agent_by_id: Maybe[Agent]
+
+Names and cardinalities are compared when the class is made; a test lets the server describe each
+statement and compares its columns with the row model. `%(tenant)s` is filled from the context.
+"""
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter
+
+from ..kernel.context import context
+from ..kernel.errors import Internal, MoothillError, all_errors
+from .sqlstate import SqlFailure, translate
+
+__all__ = ["Many", "Maybe", "One", "Queries", "Run", "Statement", "parse_queries", "statements"]
+
+T = TypeVar("T")
+_HEADER = re.compile(r"^-- (name|returns|errors):\s*(.+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One named statement of a file."""
+
+    name: str
+    purpose: str
+    cardinality: str
+    sql: str
+    errors: Mapping[str, str]
+    place: str
+
+
+def parse_queries(text: str, place: str) -> Iterator[Statement]:
+    """The statements of a `queries.sql`.
+
+    Raises:
+        ValueError: a header is missing or twice, with file and line.
+    """
+    blocks = re.split(r"^(?=-- name:)", text, flags=re.MULTILINE)[1:]
+    for block in blocks:
+        lines = block.strip().splitlines()
+        header: dict[str, str] = {}
+        purpose: list[str] = []
+        body_at = 0
+        for index, line in enumerate(lines):
+            if match := _HEADER.match(line):
+                header[match[1]] = match[2].strip()
+            elif line.startswith("--"):
+                purpose.append(line[2:].strip())
+            else:
+                body_at = index
+                break
+        name = header.get("name", "?")
+        if header.get("returns") not in ("one", "maybe", "many", "run") or not purpose:
+            raise ValueError(f"{place}: {name}: state one line of purpose and `-- returns: one|maybe|many|run`")
+        declared = dict(item.split() for item in header.get("errors", "").split(",") if item.strip())
+        sql = "\n".join(lines[body_at:]).strip().rstrip(";")
+        yield Statement(name, " ".join(purpose), header["returns"], sql, declared, f"{place}:{name}")
+
+
+@dataclass(slots=True)
+class _Query:
+    """A statement bound to a row type."""
+
+    statement: Statement
+    row: Any
+    adapter: TypeAdapter[Any] = field(init=False)
+    is_scalar: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.adapter = TypeAdapter(self.row)
+        self.is_scalar = not (inspect.isclass(self.row) and hasattr(self.row, "model_fields"))
+
+    async def _rows(self, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        call = context()
+        if call.transaction is None:
+            raise Internal(f"{self.statement.place} was run outside of a transaction.")
+        try:
+            return await call.transaction.fetch(self.statement.sql, {"tenant": call.tenant, **parameters})
+        except SqlFailure as failure:
+            raise self._declared(failure) from None
+
+    def _declared(self, failure: SqlFailure) -> MoothillError:
+        code = self.statement.errors.get(failure.sqlstate)
+        if code is not None:
+            return all_errors()[code]()
+        return translate(failure, self.statement.place)
+
+    def _row(self, row: Mapping[str, Any]) -> Any:
+        return self.adapter.validate_python(next(iter(row.values())) if self.is_scalar else row)
+
+
+class One(_Query, Generic[T]):
+    """Exactly one row."""
+
+    async def __call__(self, **parameters: Any) -> T:
+        """Run it."""
+        rows = await self._rows(parameters)
+        if len(rows) != 1:
+            raise Internal(f"{self.statement.place} gave {len(rows)} rows where one was declared.")
+        row: T = self._row(rows[0])
+        return row
+
+
+class Maybe(_Query, Generic[T]):
+    """One row or none."""
+
+    async def __call__(self, **parameters: Any) -> T | None:
+        """Run it."""
+        rows = await self._rows(parameters)
+        if len(rows) > 1:
+            raise Internal(f"{self.statement.place} gave {len(rows)} rows where at most one was declared.")
+        return self._row(rows[0]) if rows else None
+
+
+class Many(_Query, Generic[T]):
+    """Any number of rows; the statement bounds them."""
+
+    async def __call__(self, **parameters: Any) -> list[T]:
+        """Run it."""
+        return [self._row(row) for row in await self._rows(parameters)]
+
+
+class Run(_Query):
+    """No rows."""
+
+    def __post_init__(self) -> None:
+        self.row = None
+        _Query.__post_init__(self)
+
+    async def __call__(self, **parameters: Any) -> None:
+        """Run it."""
+        await self._rows(parameters)
+
+    async def each(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run it once per row of parameters, in one round trip; how many rows it touched."""
+        call = context()
+        if call.transaction is None:
+            raise Internal(f"{self.statement.place} was run outside of a transaction.")
+        filled = [{"tenant": call.tenant, **row} for row in rows]
+        try:
+            return await call.transaction.fetch_many(self.statement.sql, filled)
+        except SqlFailure as failure:
+            raise self._declared(failure) from None
+
+
+_CARDINALITY = {One: "one", Maybe: "maybe", Many: "many", Run: "run"}
+_ALL: dict[str, tuple[Statement, Any]] = {}
+
+
+def statements() -> Mapping[str, tuple[Statement, Any]]:
+    """Every statement that a service declared, by place, with its row type (None for `run`)."""
+    return dict(_ALL)
+
+
+class Queries:
+    """Base of a service's `Sql`: its annotations name the statements of the `queries.sql` beside it."""
+
+    file: ClassVar[str] = "queries.sql"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        module = sys.modules[cls.__module__]
+        path = Path(str(module.__file__)).with_name(cls.file)
+        found = {s.name: s for s in parse_queries(path.read_text(encoding="utf-8"), f"{path.parent.name}/{path.name}")}
+        for name, hint in get_type_hints(cls).items():
+            origin = get_origin(hint) or hint
+            if origin not in _CARDINALITY:
+                continue
+            statement = found.get(name)
+            if statement is None or statement.cardinality != _CARDINALITY[origin]:
+                stated = statement.cardinality if statement else "nothing of that name"
+                raise TypeError(f"{cls.__module__}.{cls.__name__}.{name} is {origin.__name__}; {path.name} has {stated}")
+            row = get_args(hint)[0] if get_args(hint) else None
+            setattr(cls, name, origin(statement, row))
+            _ALL[statement.place] = (statement, row)
+        unused = [name for name in found if name not in get_type_hints(cls)]
+        if unused:
+            raise TypeError(f"{path.name}: nothing uses {', '.join(unused)}")

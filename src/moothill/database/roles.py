@@ -1,0 +1,89 @@
+"""The roles of Moothill. None has BYPASSRLS, none that serves owns anything.
+
+| role | login | what for |
+|---|---|---|
+| moothill_owner | no | owns every table; bound by FORCE ROW LEVEL SECURITY like everybody |
+| moothill_migrator | yes | may become moothill_owner; migrations only |
+| moothill_app | yes | every operation |
+| moothill_readonly, moothill_auditor | no | grant them to people |
+| moothill_search, _gate, _relay, _jobs | no | each owns a few listed functions with explicit policies |
+"""
+
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import AsyncConnection, sql
+
+from ..kernel.errors import Invalid
+
+__all__ = ["DEFINERS", "ROLES", "SERVING", "bootstrap", "role_statements"]
+
+DEFINERS = ("moothill_search", "moothill_gate", "moothill_relay", "moothill_jobs")
+SERVING = ("moothill_app", "moothill_readonly", "moothill_auditor")
+LOGINS = ("moothill_app", "moothill_migrator")
+ROLES = ("moothill_owner", "moothill_migrator", *SERVING, *DEFINERS)
+
+_CREATE = """do $$ begin
+  create role {role} {attributes} nosuperuser nocreatedb nocreaterole nobypassrls noreplication;
+exception when duplicate_object or unique_violation then null; end $$"""
+
+
+def role_statements(database: str) -> Iterator[str]:
+    """The statements that make the roles and open `database` to them, without passwords.
+
+    They may run again at any time. A DBA who runs them by hand adds `\\password` for the two logins.
+    """
+    for role in ROLES:
+        login = "login" if role in LOGINS else "nologin"
+        yield _CREATE.format(role=role, attributes=f"{login} noinherit" if role == "moothill_migrator" else login)
+    yield "grant moothill_owner to moothill_migrator with inherit false, set true"
+    for role in DEFINERS:
+        yield f"grant {role} to moothill_owner with inherit false, set true"
+    name = sql.Identifier(database).as_string()
+    yield f"revoke all on database {name} from public"
+    yield f"grant create, connect, temporary on database {name} to moothill_owner"
+    for role in ("moothill_migrator", *SERVING):
+        yield f"grant connect on database {name} to {role}"
+        yield f"alter role {role} in database {name} set search_path = moothill, public"
+    yield f"alter role moothill_app in database {name} set idle_in_transaction_session_timeout = '60s'"
+    yield f"alter role moothill_app in database {name} set citus.propagate_set_commands = 'local'"
+
+
+async def bootstrap(admin_dsn: str, database: str, *, app_password: str, migrator_password: str) -> None:
+    """Make the database, the extension and the roles; safe to run again.
+
+    Args:
+        admin_dsn: a superuser's, or that of a role with CREATEROLE and CREATEDB where the
+            extension `vector` is installed already.
+        database: name of the database to make.
+        app_password: password of moothill_app.
+        migrator_password: password of moothill_migrator.
+
+    Raises:
+        Invalid: the server has no pgvector, or is too old.
+    """
+    async with await AsyncConnection.connect(admin_dsn, autocommit=True) as admin:
+        if admin.info.server_version < 160000:
+            raise Invalid(f"PostgreSQL {admin.info.server_version // 10000} is too old; Moothill needs 16, 17 or 18.")
+        exists = await (
+            await admin.execute("select 1 from pg_database where datname = %s", [database])
+        ).fetchone()
+        if not exists:
+            try:
+                await admin.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
+            except psycopg.errors.DuplicateDatabase:
+                pass
+        for statement in role_statements(database):
+            await admin.execute(statement)
+        for role, password in (("moothill_app", app_password), ("moothill_migrator", migrator_password)):
+            await admin.execute(
+                sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password))
+            )
+    inside = psycopg.conninfo.make_conninfo(admin_dsn, dbname=database)
+    async with await AsyncConnection.connect(inside, autocommit=True) as admin:
+        try:
+            await admin.execute("create extension if not exists vector schema public")
+        except (psycopg.errors.UndefinedFile, psycopg.errors.FeatureNotSupported):
+            raise Invalid("This server has no pgvector; install version 0.8 or later and try again.") from None
+        await admin.execute("revoke create on schema public from public")
+        await admin.execute("grant usage on schema public to public")

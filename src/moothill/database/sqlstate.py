@@ -1,0 +1,93 @@
+"""From SQLSTATE to our errors. Neither SQLSTATE nor DETAIL leaves this package.
+
+A query may declare one error per SQLSTATE; what it does not declare is translated here by class.
+Constraint names play no part: a cluster does not report them.
+"""
+
+import psycopg
+import structlog
+
+from ..kernel import errors
+
+__all__ = ["SqlFailure", "from_psycopg", "translate"]
+
+_log = structlog.get_logger("moothill.database")
+
+
+class SqlFailure(Exception):
+    """The server refused a statement."""
+
+    def __init__(self, sqlstate: str, primary: str) -> None:
+        super().__init__(primary)
+        self.sqlstate = sqlstate
+        self.primary = primary
+
+
+class StatementTimeout(errors.Unavailable):
+    """The database needed longer than the deadline allows; nothing was changed."""
+
+
+class SerialisationFailure(errors.Conflict):
+    """Other work changed the same rows at the same time; try again."""
+
+
+class ConnectionLost(errors.Unavailable):
+    """The connection to the database broke before the answer came; nothing uncommitted was kept."""
+
+
+class LockTimeout(errors.Unavailable):
+    """Another transaction held the rows for too long; try again."""
+
+
+class DatabaseFull(errors.Exhausted):
+    """The database is out of connections, memory or disk; try again later."""
+
+
+class BrokenReference(errors.Invalid):
+    """The call refers to something that does not exist in this tenant; nothing was changed."""
+
+
+class AlreadyExists(errors.Conflict):
+    """Something with this name or key exists already in this tenant; nothing was changed."""
+
+
+class RuleBroken(errors.Invalid):
+    """A value breaks a rule of the data; nothing was changed."""
+
+
+class AccessRefused(errors.Forbidden):
+    """The database refused this access."""
+
+
+def from_psycopg(error: psycopg.Error) -> SqlFailure:
+    """The failure that a driver's error carries, with the text kept for the log only."""
+    sqlstate = error.sqlstate or ("08006" if isinstance(error, psycopg.OperationalError) else "XX000")
+    primary = (error.diag.message_primary if error.diag else None) or str(error)
+    return SqlFailure(sqlstate, primary)
+
+
+def translate(failure: SqlFailure, place: str) -> errors.MoothillError:
+    """The error that callers see for a failure that its query does not declare."""
+    state = failure.sqlstate
+    if state in ("40001", "40P01"):
+        return SerialisationFailure(retry=True)
+    exact: dict[str, type[errors.MoothillError]] = {
+        "23503": BrokenReference,
+        "23505": AlreadyExists,
+        "23P01": AlreadyExists,
+        "23514": RuleBroken,
+        "23502": RuleBroken,
+        "42501": AccessRefused,
+        "55P03": LockTimeout,
+        "57014": StatementTimeout,
+    }
+    classes: dict[str, type[errors.MoothillError]] = {
+        "08": ConnectionLost,
+        "57": ConnectionLost,
+        "22": RuleBroken,
+        "53": DatabaseFull,
+    }
+    found = exact.get(state) or classes.get(state[:2])
+    if found is None or found is AccessRefused:
+        _log.error("statement_failed", sqlstate=state, message=failure.primary, query=place)
+    return (found or errors.DatabaseError)()

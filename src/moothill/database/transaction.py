@@ -1,0 +1,175 @@
+"""One transaction: context and first statement in one round trip, events and COMMIT in one.
+
+A `single` transaction sends COMMIT with its only statement too, so the whole call costs one round
+trip. Tenant and actor are set inside the transaction by `mt.set_context`, which issues SET LOCAL.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
+from psycopg.rows import DictRow
+
+from ..kernel.context import Context
+from ..kernel.errors import Internal
+from ..kernel.events import PendingEvent, dumps
+from ..kernel.identifiers import uuid7
+from ..kernel.local import Remembered
+from .sqlstate import SqlFailure, from_psycopg, translate
+
+__all__ = ["PooledTransaction"]
+
+Connection = AsyncConnection[DictRow]
+
+_BEGIN = {True: "begin read only", False: "begin"}
+_CONTEXT = "select mt.set_context(%s, %s, %s, %s)"
+_EVENT = """
+insert into events (tenant_id, id, kind, version, subject, subjects, actor, actor_kind, actor_name,
+                    real_actor, operation, request, reason, payload)
+values (%(tenant)s, %(id)s, %(kind)s, %(version)s, %(subject)s, %(subjects)s, %(actor)s, %(actor_kind)s,
+        %(actor_name)s, %(real_actor)s, %(operation)s, %(request)s, %(reason)s, %(payload)s::jsonb)
+"""
+_CLAIM_KEY = """
+insert into idempotency_keys (tenant_id, actor, operation, key, digest, claimed_at)
+values (%(tenant)s, %(actor)s, %(operation)s, %(key)s, %(digest)s, now())
+on conflict (tenant_id, actor, operation, key) do update
+   set digest = excluded.digest, claimed_at = excluded.claimed_at, result = null
+ where idempotency_keys.claimed_at < excluded.claimed_at - interval '24 hours'
+returning true as claimed
+"""
+_READ_KEY = """
+select digest, result
+from idempotency_keys
+where tenant_id = %(tenant)s and actor = %(actor)s and operation = %(operation)s and key = %(key)s
+"""
+_STORE_RESULT = """
+update idempotency_keys
+set result = %(result)s::jsonb
+where tenant_id = %(tenant)s and actor = %(actor)s and operation = %(operation)s and key = %(key)s
+"""
+
+
+class PooledTransaction:
+    """A transaction on a pooled connection; the executor opens, fills and finishes it."""
+
+    __slots__ = ("_call", "_connection", "_finished", "_single", "_started", "_statement_timeout")
+
+    def __init__(
+        self, connection: Connection, call: Context, *, single: bool, statement_timeout: float
+    ) -> None:
+        self._connection = connection
+        self._call = call
+        self._single = single
+        self._statement_timeout = statement_timeout
+        self._started = False
+        self._finished = False
+
+    async def fetch(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """Run one statement, opening the transaction with the first."""
+        if self._finished:
+            raise Internal(f"{self._call.operation} is declared single but ran a second statement.")
+        connection = self._connection
+        try:
+            if self._started:
+                cursor = await connection.execute(sql, parameters)
+            else:
+                self._started = True
+                async with connection.pipeline():
+                    await connection.execute(_BEGIN[self._call.read_only])
+                    await connection.execute(_CONTEXT, self._context_values())
+                    cursor = await connection.execute(sql, parameters)
+                    if self._single:
+                        self._finished = True
+                        await connection.execute("commit")
+            return await cursor.fetchall() if cursor.description else ()
+        except psycopg.Error as error:
+            self._finished = False
+            raise from_psycopg(error) from None
+
+    async def fetch_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run one statement for each set of parameters, in one round trip."""
+        await self._open()
+        try:
+            cursor = self._connection.cursor()
+            await cursor.executemany(sql, rows)
+            return cursor.rowcount
+        except psycopg.Error as error:
+            raise from_psycopg(error) from None
+
+    async def finish(self, context: Context) -> None:
+        """Append the pending events and commit, together."""
+        if self._finished:
+            if context.pending:
+                raise Internal(f"{context.operation} is declared single; its statement must write its own event.")
+            return
+        if not self._started:
+            self._finished = True
+            return
+        try:
+            async with self._connection.pipeline():
+                for event in context.pending:
+                    await self._connection.execute(_EVENT, self._event_values(context, event))
+                await self._connection.execute("commit")
+            self._finished = True
+        except psycopg.Error as error:
+            raise translate(from_psycopg(error), "commit") from None
+
+    async def remember(self, key: str, digest: str) -> Remembered | None:
+        """Claim an idempotency key; a concurrent claim waits here until the first call ends."""
+        values = {**self._key_values(key), "digest": digest}
+        try:
+            if await self.fetch(_CLAIM_KEY, values):
+                return None
+            rows = await self.fetch(_READ_KEY, values)
+        except SqlFailure as failure:
+            raise translate(failure, "idempotency") from None
+        return Remembered(rows[0]["digest"], rows[0]["result"])
+
+    async def store_result(self, key: str, result: Any) -> None:
+        """Keep the result for replays."""
+        await self.fetch(_STORE_RESULT, {**self._key_values(key), "result": dumps(result)})
+
+    async def abandon(self) -> None:
+        """Roll back whatever was not committed."""
+        if self._connection.closed or self._connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            return
+        try:
+            await self._connection.execute("rollback")
+        except psycopg.Error:
+            await self._connection.close()
+
+    async def _open(self) -> None:
+        if not self._started:
+            await self.fetch("select", {})
+
+    def _context_values(self) -> tuple[Any, ...]:
+        call = self._call
+        seconds = self._statement_timeout
+        if (remaining := call.remaining) is not None:
+            seconds = min(seconds, remaining)
+        return (call.tenant, call.actor.id, call.actor.kind, max(1, int(seconds * 1000)))
+
+    def _key_values(self, key: str) -> dict[str, Any]:
+        call = self._call
+        return {"tenant": call.tenant, "actor": call.actor.id, "operation": call.operation, "key": key}
+
+    def _event_values(self, call: Context, event: PendingEvent) -> dict[str, Any]:
+        real = call.principal.real_actor
+        return {
+            "tenant": call.tenant,
+            "id": uuid7(),
+            "kind": event.kind,
+            "version": event.version,
+            "subject": event.subject,
+            "subjects": list(event.subjects) or None,
+            "actor": call.actor.id,
+            "actor_kind": call.actor.kind,
+            "actor_name": call.actor.name,
+            "real_actor": real.id if real else None,
+            "operation": event.operation,
+            "request": call.request_id,
+            "reason": call.options.reason,
+            "payload": dumps(event.payload),
+        }

@@ -1,0 +1,167 @@
+"""The context of a call: who, for which tenant, in which transaction, until when.
+
+The local executor sets it; an operation's body reads it with `context()`. A nested call joins the
+transaction of the call around it and sees that call as its parent.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+from .errors import Internal
+from .events import EventPayload, PendingEvent
+from .identifiers import NOBODY, uuid7
+
+__all__ = ["EVERYTHING", "SYSTEM", "Actor", "ActorKind", "CallOptions", "Context", "Principal", "Transaction", "context", "current_context"]
+
+ActorKind = Literal["operator", "agent", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: an operator (a person or service), an agent, or the system itself."""
+
+    kind: ActorKind
+    id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """An actor in a tenant, with what it may do.
+
+    `scopes` holds names such as `agents:read`; `agents:*` grants a group and `*` everything.
+    `real_actor` is set while an operator views as an agent: what is done is recorded under both.
+    """
+
+    tenant: UUID
+    tenant_slug: str
+    actor: Actor
+    scopes: frozenset[str]
+    key: UUID | None = None
+    real_actor: Actor | None = None
+
+    def may(self, scope: str) -> bool:
+        """Whether the scopes held cover `scope`. `*` covers a tenant, never the platform above it."""
+        group = scope.partition(":")[0]
+        wide = () if group == "platform" else ("*",)
+        return not self.scopes.isdisjoint((scope, f"{group}:*", *wide))
+
+
+SYSTEM = Actor("system", NOBODY, "system")
+EVERYTHING = frozenset({"*", "platform:*"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """What a caller may say beside the arguments.
+
+    Attributes:
+        idempotency_key: the second call with this key returns the first one's result.
+        deadline: longest time for the whole call, retries included.
+        reason: why, kept with the event.
+        dry_run: answer with the plan of a destroying operation instead of running it.
+        request_id: the caller's id for this call, found again in logs and events.
+    """
+
+    idempotency_key: str | None = None
+    deadline: timedelta | None = None
+    reason: str | None = None
+    dry_run: bool = False
+    request_id: UUID | None = None
+
+
+class Transaction(Protocol):
+    """What a body may do with the database: run named statements (see `database.queries`)."""
+
+    async def fetch(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """Run one statement; its rows as mappings."""
+        ...
+
+    async def fetch_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run one statement once per set of parameters in one round trip; rows affected."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """One call in progress."""
+
+    principal: Principal
+    operation: str
+    request_id: UUID = field(default_factory=uuid7)
+    options: CallOptions = field(default_factory=CallOptions)
+    transaction: Transaction | None = None
+    prepared: Any = None
+    cursor: Mapping[str, Any] | None = None
+    parent: "Context | None" = None
+    door: str = "sdk"
+    read_only: bool = False
+    expires: float | None = None
+    pending: list[PendingEvent] = field(default_factory=list)
+
+    @property
+    def tenant(self) -> UUID:
+        """The tenant of this call."""
+        return self.principal.tenant
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts."""
+        return self.principal.actor
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the deadline; None without one."""
+        return None if self.expires is None else max(0.0, self.expires - time.monotonic())
+
+    def record(
+        self,
+        payload: EventPayload,
+        *,
+        subject: UUID | None = None,
+        subjects: Sequence[UUID] = (),
+    ) -> None:
+        """Append an event to the log, in this call's own transaction, when it commits.
+
+        Args:
+            payload: what happened; its class names the kind.
+            subject: the one thing it happened to.
+            subjects: the things a batch call touched, when there are several.
+        """
+        if self.read_only:
+            raise Internal(f"{self.operation} is declared a read and may not record {payload.kind}.")
+        self.pending.append(
+            PendingEvent(
+                kind=payload.kind,
+                version=payload.version,
+                subject=subject,
+                subjects=tuple(subjects),
+                operation=self.operation,
+                payload=payload.model_dump(mode="json"),
+            )
+        )
+
+
+_current: ContextVar[Context | None] = ContextVar("moothill_context", default=None)
+
+
+def context() -> Context:
+    """The context of the call that is running.
+
+    Raises:
+        Internal: no operation is running here.
+    """
+    found = _current.get()
+    if found is None:
+        raise Internal("No operation is running here; call it through a Moot.")
+    return found
+
+
+def current_context() -> Context | None:
+    """The context of the call that is running, or None outside of any."""
+    return _current.get()

@@ -1,0 +1,320 @@
+"""The local executor: validate, authorise, one transaction, the body, its events, commit.
+
+Retries, idempotency, deadlines, rate limits, the per-tenant share of the pool, metrics and
+tracing live here and nowhere else. What it needs of the database stands in `Transactions`.
+"""
+
+import asyncio
+import hashlib
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import orjson
+
+from . import errors
+from .authority import authorise
+from .context import CallOptions, Context, Principal, Transaction, _current
+from .identifiers import uuid7
+from .instruments import Instruments
+from .operation import Operation
+from .service import SERVICES, Service
+
+__all__ = ["LocalExecutor", "Runtime", "Transactions", "Unit"]
+
+RETRIES = 6
+
+
+class DeadlineExceeded(errors.Unavailable):
+    """The deadline passed before the call was done; nothing was changed."""
+
+
+class IdempotencyConflict(errors.Conflict):
+    """This idempotency key was used with other arguments; choose a new key."""
+
+
+class AlreadyIssued(errors.Conflict):
+    """This call already issued its secret, which is shown only once; revoke it and issue another."""
+
+
+class Unit(Transaction, Protocol):
+    """A transaction as the executor sees it."""
+
+    async def finish(self, context: Context) -> None:
+        """Append the pending events and commit, in one round trip; nothing to do when already committed."""
+        ...
+
+    async def remember(self, key: str, digest: str) -> "Remembered | None":
+        """Claim an idempotency key, or tell what the first call with it left."""
+        ...
+
+    async def store_result(self, key: str, result: Any) -> None:
+        """Keep the result for the key claimed in this transaction."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What the first call with an idempotency key left."""
+
+    digest: str
+    result: Any
+
+
+class Transactions(Protocol):
+    """What the executor needs of a database."""
+
+    def begin(self, context: Context, *, single: bool) -> AbstractAsyncContextManager[Unit]:
+        """A transaction with tenant and actor set; rolled back unless finished."""
+        ...
+
+    async def log_denial(self, context: Context, error: errors.MoothillError) -> None:
+        """Record a refusal in a transaction of its own."""
+        ...
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What all local executors of a process share."""
+
+    database: Transactions
+    instruments: Instruments = field(default_factory=Instruments)
+    providers: dict[str, Any] = field(default_factory=dict)
+    listeners: list[Callable[[Context], None]] = field(default_factory=list)
+
+    def committed(self, call: Context) -> None:
+        """Tell the listeners of this process what a call wrote; other processes hear a nudge."""
+        if call.pending:
+            for listener in self.listeners:
+                listener(call)
+
+
+class LocalExecutor:
+    """Runs operations in this process, for one principal."""
+
+    def __init__(self, runtime: Runtime, principal: Principal, *, door: str = "sdk") -> None:
+        self.runtime = runtime
+        self.principal = principal
+        self.door = door
+
+    async def run(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions) -> Any:
+        """Run one call; see the module docstring for the order of things."""
+        around = _current.get()
+        if around is not None and around.transaction is not None:
+            return await self._run_nested(operation, arguments, around)
+        started = time.perf_counter()
+        call = self._context(operation, options)
+        outcome = "ok"
+        try:
+            async with _deadline(call):
+                return await self._run_root(operation, arguments, call)
+        except errors.MoothillError as error:
+            outcome = error.code
+            if isinstance(error, errors.Forbidden) and operation.effect != "read":
+                await self.runtime.database.log_denial(call, error)
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        except Exception:
+            outcome = "internal"
+            raise
+        finally:
+            self.runtime.instruments.called(operation, call, outcome, time.perf_counter() - started)
+
+    async def iterate(
+        self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions
+    ) -> AsyncIterator[Any]:
+        """Run a stream: its body opens a short transaction per page by calling other operations."""
+        call = self._context(operation, options)
+        authorise(operation, call.principal)
+        valid = operation.signature.validate(arguments)
+        iterator = operation.body(self.service_of(operation), **valid)
+        try:
+            while True:
+                token = _current.set(call)
+                try:
+                    item = await anext(iterator)
+                except StopAsyncIteration:
+                    return
+                finally:
+                    _current.reset(token)
+                yield item
+        finally:
+            await iterator.aclose()
+
+    def service_of(self, operation: Operation[Any, Any]) -> Service:
+        """The service that the operation belongs to, on this executor."""
+        return SERVICES[operation.group](self)
+
+    @asynccontextmanager
+    async def transaction(self, options: CallOptions | None = None) -> AsyncIterator[None]:
+        """Group calls in one transaction: every call inside joins it. Never retried: the block is yours."""
+        if _current.get() is not None:
+            raise errors.Conflict("A transaction is already open here; calls inside it join it.")
+        call = Context(
+            principal=self.principal, operation="transaction", options=options or CallOptions(), door=self.door
+        )
+        async with self.runtime.database.begin(call, single=False) as unit:
+            call.transaction = unit
+            token = _current.set(call)
+            try:
+                yield
+            finally:
+                _current.reset(token)
+            await unit.finish(call)
+        self.runtime.committed(call)
+
+    def _context(self, operation: Operation[Any, Any], options: CallOptions) -> Context:
+        expires = None if options.deadline is None else time.monotonic() + options.deadline.total_seconds()
+        return Context(
+            principal=self.principal,
+            operation=operation.name,
+            request_id=options.request_id or uuid7(),
+            options=options,
+            door=self.door,
+            read_only=operation.effect == "read" or options.dry_run,
+            expires=expires,
+        )
+
+    async def _run_root(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], call: Context) -> Any:
+        authorise(operation, call.principal)
+        self.runtime.instruments.admit(call)
+        valid = operation.signature.validate(arguments)
+        service = self.service_of(operation)
+        body = operation.body
+        if call.options.dry_run:
+            if operation.plan_body is None:
+                raise errors.Invalid(f"{operation.name} destroys nothing, so it has no dry run.", field="dry_run")
+            body = operation.plan_body
+        elif operation.kind == "job":
+            return await self._enqueue(operation, valid)
+        if operation.prepare_body is not None and not call.options.dry_run:
+            with _entered(call):
+                call.prepared = await operation.prepare_body(service, **valid)
+        if operation.mode == "none":
+            with _entered(call):
+                return await body(service, **valid)
+        key = call.options.idempotency_key
+        if key is not None and operation.effect == "read":
+            raise errors.Invalid(f"{operation.name} is a read and takes no idempotency key.", field="idempotency_key")
+        for attempt in range(RETRIES):
+            call.pending.clear()
+            try:
+                return await self._attempt(operation, body, service, valid, call)
+            except errors.MoothillError as error:
+                if not error.context.get("retry") or attempt == RETRIES - 1:
+                    raise
+                self.runtime.instruments.retried(operation)
+            # Jitter keeps two losers of a deadlock from meeting again.
+            await asyncio.sleep(random.uniform(0.25, 1.0) * 0.004 * 2**attempt)
+        raise errors.Internal("unreachable")
+
+    async def _attempt(
+        self, operation: Operation[Any, Any], body: Any, service: Service, valid: dict[str, Any], call: Context
+    ) -> Any:
+        key = call.options.idempotency_key
+        single = operation.mode == "single" and key is None and not call.options.dry_run
+        async with self.runtime.database.begin(call, single=single) as unit:
+            if key is not None:
+                digest = _digest(operation, valid)
+                earlier = await unit.remember(key, digest)
+                if earlier is not None:
+                    return _replay(operation, earlier, digest)
+            call.transaction = unit
+            try:
+                with _entered(call):
+                    result = await body(service, **valid)
+                if key is not None and not operation.signature.has_secret:
+                    await unit.store_result(key, operation.signature.dump(result))
+                await unit.finish(call)
+            finally:
+                call.transaction = None
+        self.runtime.committed(call)
+        return result
+
+    async def _run_nested(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], around: Context) -> Any:
+        authorise(operation, around.principal)
+        if around.read_only and operation.effect != "read":
+            raise errors.Internal(f"{around.operation} is declared a read and may not call {operation.name}.")
+        if operation.mode in ("none", "steps"):
+            raise errors.Invalid(
+                f"{operation.name} manages its own transactions and cannot join one; call it by itself.",
+                operation=operation.name,
+            )
+        valid = operation.signature.validate(arguments)
+        service = self.service_of(operation)
+        inner = replace(
+            around,
+            operation=operation.name,
+            parent=around,
+            prepared=None,
+            read_only=operation.effect == "read",
+        )
+        if operation.prepare_body is not None:
+            # Inside somebody else's transaction there is no "before BEGIN"; the work is done here.
+            inner.prepared = await operation.prepare_body(service, **valid)
+        with _entered(inner):
+            return await operation.body(service, **valid)
+
+    async def _enqueue(self, operation: Operation[Any, Any], valid: dict[str, Any]) -> Any:
+        arguments = operation.signature.input_model.model_validate(valid).model_dump(mode="json")
+        return await self.run(
+            _registered("jobs.enqueue"), {"operation": operation.name, "arguments": arguments}, CallOptions()
+        )
+
+
+def _registered(name: str) -> Operation[Any, Any]:
+    from .service import REGISTRY
+
+    return REGISTRY[name]
+
+
+def _digest(operation: Operation[Any, Any], valid: Mapping[str, Any]) -> str:
+    dumped = operation.signature.input_model.model_construct(**valid).model_dump_json(warnings=False)
+    return hashlib.sha256(f"{operation.name}\x00{dumped}".encode()).hexdigest()
+
+
+def _replay(operation: Operation[Any, Any], earlier: Remembered, digest: str) -> Any:
+    if earlier.digest != digest:
+        raise IdempotencyConflict(operation=operation.name)
+    if operation.signature.has_secret:
+        raise AlreadyIssued(operation=operation.name)
+    return operation.signature.output.validate_python(earlier.result, strict=False)
+
+
+class _entered:
+    """Makes a context current for a block."""
+
+    __slots__ = ("call", "token")
+
+    def __init__(self, call: Context) -> None:
+        self.call = call
+
+    def __enter__(self) -> None:
+        self.token = _current.set(self.call)
+
+    def __exit__(self, *exception: object) -> None:
+        _current.reset(self.token)
+
+
+@asynccontextmanager
+async def _deadline(call: Context) -> AsyncIterator[None]:
+    if call.remaining is None:
+        yield
+        return
+    try:
+        async with asyncio.timeout(call.remaining):
+            yield
+    except TimeoutError:
+        raise DeadlineExceeded(operation=call.operation) from None
+
+
+def json_ready(value: Any) -> Any:
+    """A value as JSON-ready Python."""
+    return orjson.loads(orjson.dumps(value, default=str))
+
+

@@ -1,0 +1,216 @@
+"""Reading a method's signature once: its input model, its output, and what no door could render."""
+
+import enum
+import inspect
+import types
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+from .errors import Invalid
+
+__all__ = ["InvalidArguments", "Parameter", "Signature", "check_plain", "read_signature"]
+
+MAX_DEPTH = 32
+_SCALARS = (str, int, float, bool, bytes, UUID, Decimal, datetime, date, timedelta)
+_INPUT = ConfigDict(extra="forbid", arbitrary_types_allowed=False, populate_by_name=True)
+
+
+class InvalidArguments(Invalid):
+    """An argument breaks its rule; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One keyword of an operation."""
+
+    name: str
+    annotation: Any
+    required: bool
+    default: Any
+    description: str
+    is_plain: bool
+    is_list: bool
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What goes in and out of an operation."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    fields: Mapping[str, Any]
+    output_type: Any
+
+    @cached_property
+    def input_model(self) -> type[BaseModel]:
+        """The keywords as one pydantic model."""
+        title = "".join(part.title() for part in self.name.replace(".", "_").split("_"))
+        return create_model(f"{title}Input", __config__=_INPUT, **self.fields)
+
+    @cached_property
+    def output(self) -> TypeAdapter[Any]:
+        """Adapter of the result (of one item, for a stream)."""
+        return TypeAdapter(self.output_type)
+
+    @cached_property
+    def has_secret(self) -> bool:
+        """Whether the result carries a secret that is shown once."""
+        model = self.output_type
+        return isinstance(model, type) and issubclass(model, BaseModel) and any(
+            isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("secret")
+            for field in model.model_fields.values()
+        )
+
+    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as the body wants them.
+
+        Raises:
+            InvalidArguments: one is missing, unknown, or breaks its rule; it is named.
+        """
+        check_plain(arguments)
+        try:
+            model = self.input_model.model_validate(dict(arguments))
+        except ValidationError as error:
+            raise _explain(self, error) from None
+        return {name: getattr(model, name) for name in self.fields}
+
+    def dump(self, result: Any) -> Any:
+        """A result as JSON-ready Python."""
+        return self.output.dump_python(result, mode="json")
+
+
+def _explain(signature: Signature, error: ValidationError) -> InvalidArguments:
+    problems = [
+        {"field": ".".join(map(str, item["loc"])) or "(arguments)", "rule": item["type"], "message": item["msg"]}
+        for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]
+    ]
+    first = problems[0]
+    hint = ""
+    if first["rule"] == "extra_forbidden":
+        known = ", ".join(signature.fields) or "none"
+        hint = f" {signature.name} takes: {known}."
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    message = f"{signature.name}: {first['field']}: {first['message']}.{hint}{more}"
+    return InvalidArguments(message, field=first["field"], rule=first["rule"], problems=problems)
+
+
+def check_plain(value: Any, *, field: str = "", depth: int = 0) -> None:
+    """Refuse what PostgreSQL cannot hold or what is built to hurt: NUL, lone surrogates, deep nesting.
+
+    Raises:
+        InvalidArguments: with the field and the rule.
+    """
+    if depth > MAX_DEPTH:
+        raise InvalidArguments(
+            f"{field or 'The arguments'} nests deeper than {MAX_DEPTH} levels; flatten it.", field=field, rule="depth"
+        )
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise InvalidArguments(f"{field} holds a NUL character; remove it.", field=field, rule="nul")
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise InvalidArguments(f"{field} holds a lone surrogate; send valid Unicode.", field=field, rule="surrogate")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            check_plain(key, field=f"{field} (a key)", depth=depth + 1)
+            check_plain(item, field=f"{field}.{key}" if field else str(key), depth=depth + 1)
+    elif isinstance(value, BaseModel):
+        for key, item in value:
+            check_plain(item, field=f"{field}.{key}" if field else key, depth=depth + 1)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for index, item in enumerate(value):
+            check_plain(item, field=f"{field}.{index}", depth=depth + 1)
+
+
+def read_signature(name: str, body: Callable[..., Any], *, stream: bool, output: Any = None) -> Signature:
+    """The signature of an operation's body.
+
+    Raises:
+        TypeError: at import time, naming the parameter that no door could render.
+    """
+    hints = get_type_hints(body, include_extras=True)
+    parameters: list[Parameter] = []
+    fields: dict[str, Any] = {}
+    for parameter in list(inspect.signature(body).parameters.values())[1:]:
+        where = f"{name}({parameter.name})"
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            raise TypeError(f"{where}: parameters of an operation are keyword-only")
+        if parameter.name not in hints:
+            raise TypeError(f"{where}: needs an annotation")
+        annotation = hints[parameter.name]
+        _refuse_unrenderable(where, annotation)
+        required = parameter.default is inspect.Parameter.empty
+        fields[parameter.name] = (annotation, ... if required else parameter.default)
+        bare, is_list = _bare(annotation)
+        parameters.append(
+            Parameter(
+                name=parameter.name,
+                annotation=annotation,
+                required=required,
+                default=None if required else parameter.default,
+                description=_description(annotation),
+                is_plain=_is_scalar(bare),
+                is_list=is_list,
+            )
+        )
+    if "return" not in hints:
+        raise TypeError(f"{name}: needs a return annotation")
+    returned = output if output is not None else hints["return"]
+    if stream:
+        if get_origin(returned) is not AsyncIterator:
+            raise TypeError(f"{name}: a stream returns AsyncIterator[...]")
+        (returned,) = get_args(returned)
+    return Signature(name, tuple(parameters), fields, returned)
+
+
+def _strip(annotation: Any) -> Any:
+    """Without Annotated and Optional."""
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            annotation = get_args(annotation)[0]
+        elif origin in (Union, types.UnionType):
+            members = [member for member in get_args(annotation) if member is not type(None)]
+            if len(members) != 1:
+                return annotation
+            annotation = members[0]
+        elif isinstance(annotation, types.GenericAlias) or not hasattr(annotation, "__supertype__"):
+            return annotation
+        else:
+            annotation = annotation.__supertype__
+
+
+def _bare(annotation: Any) -> tuple[Any, bool]:
+    inner = _strip(annotation)
+    if get_origin(inner) in (list, set, frozenset, tuple) and get_args(inner):
+        return _strip(get_args(inner)[0]), True
+    return inner, False
+
+
+def _is_scalar(bare: Any) -> bool:
+    if get_origin(bare) is Literal:
+        return True
+    return isinstance(bare, type) and issubclass(bare, (*_SCALARS, enum.Enum))
+
+
+def _refuse_unrenderable(where: str, annotation: Any) -> None:
+    bare, _ = _bare(annotation)
+    if get_origin(bare) in (Union, types.UnionType):
+        raise TypeError(f"{where}: a union other than Optional cannot be an option of the command line; choose one type")
+    if bare in (inspect.Parameter.empty, Any):
+        raise TypeError(f"{where}: Any cannot be documented; name the type")
+
+
+def _description(annotation: Any) -> str:
+    for item in getattr(annotation, "__metadata__", ()):
+        if isinstance(item, FieldInfo) and item.description:
+            return item.description
+    inner = [argument for argument in get_args(annotation) if hasattr(argument, "__metadata__")]
+    return _description(inner[0]) if inner else ""

@@ -1,0 +1,11 @@
+drop function moothill.gate_keys_used(uuid[], timestamptz[]);
+drop function moothill.gate_key_end(uuid, timestamptz, uuid);
+drop function moothill.gate_keys_page(uuid, boolean, integer);
+drop function moothill.gate_key_issue(uuid, text, bytea, text, text, uuid, text, text[], timestamptz);
+drop function moothill.gate_key_find(bytea);
+drop function moothill.gate_tenant_status(uuid, text, text, text);
+drop function moothill.gate_tenant_create(uuid, text, text, text);
+drop function moothill.gate_tenants_page(text, text, integer);
+drop function moothill.gate_tenants_match(text);
+drop table moothill.api_keys;
+drop table moothill.tenants;

@@ -1,0 +1,4 @@
+drop table moothill.idempotency_keys;
+drop table moothill.events;
+drop function mt.incarnation();
+drop table moothill.incarnations;

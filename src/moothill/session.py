@@ -1,0 +1,308 @@
+"""Sessions: what stands behind a Moot (an embedded server, a database, or a server's URL)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .database.control import find_tenant
+from .database.guards import check_guards
+from .database.migrate import Migrator
+from .database.pool import Database
+from .kernel.context import EVERYTHING, SYSTEM, Actor, CallOptions, Principal
+from .kernel.errors import Conflict, Invalid, NotFound, Unavailable
+from .kernel.identifiers import NOBODY
+from .kernel.local import LocalExecutor, Runtime
+from .kernel.operation import Operation
+from .kernel.settings import Settings
+from .moot import Moot
+
+__all__ = ["Connecting", "Session", "connect"]
+
+DEFAULT_TENANT = "default"
+OPERATOR = Actor("operator", NOBODY, "local operator")
+
+
+class SchemaBehind(Conflict):
+    """The database's schema is older than this Moothill; run `moothill db migrate`."""
+
+
+class TenantUnknown(NotFound):
+    """There is no such tenant."""
+
+
+@dataclass(slots=True)
+class Session:
+    """The resources of one connection, closed together.
+
+    Attributes:
+        settings: what it was opened with.
+        runtime: the shared parts of local executors; None over a URL.
+        database: the pool; None over a URL.
+    """
+
+    settings: Settings
+    stack: AsyncExitStack
+    runtime: Runtime | None = None
+    database: Database | None = None
+    migrator_dsn: str | None = None
+
+    def in_tenant(self, moot: Moot, reference: str) -> Moot:
+        """The same connection in another tenant."""
+        executor = moot.executor
+        if self.database is None:
+            return Moot(_remote(executor).elsewhere(tenant=reference), self)
+
+        async def resolve() -> LocalExecutor:
+            local = await _settled(executor)
+            assert self.database is not None
+            found = await find_tenant(self.database, reference)
+            if found is None:
+                raise TenantUnknown(f"There is no tenant {reference!r}; `tenants.list` shows those that exist.")
+            if found["id"] != local.principal.tenant and not local.principal.may("platform:tenants"):
+                raise TenantUnknown(f"There is no tenant {reference!r} that this key may enter.")
+            principal = replace(local.principal, tenant=found["id"], tenant_slug=found["slug"])
+            return LocalExecutor(local.runtime, principal, door=local.door)
+
+        return Moot(DeferredExecutor(resolve), self)
+
+    def view_as(self, moot: Moot, agent: str) -> Moot:
+        """The same connection with an agent's eyes."""
+        executor = moot.executor
+        if self.database is None:
+            return Moot(_remote(executor).elsewhere(view_as=agent), self)
+
+        async def resolve() -> LocalExecutor:
+            return await view_as(await _settled(executor), agent)
+
+        return Moot(DeferredExecutor(resolve), self)
+
+    async def close(self) -> None:
+        """Let running calls end and release everything."""
+        await self.stack.aclose()
+
+
+async def view_as(local: LocalExecutor, agent: str) -> LocalExecutor:
+    """An executor that acts as an agent while the operator behind it is recorded with everything.
+
+    Raises:
+        Forbidden: the caller lacks `agents:view_as`.
+        NotFound: there is no such agent.
+    """
+    from .registry.agents import Agents
+
+    seen = await Agents(local).view_as(agent=agent)
+    principal = replace(
+        local.principal,
+        actor=Actor("agent", seen.id, seen.name),
+        real_actor=local.principal.real_actor or local.principal.actor,
+        scopes=frozenset(scope for scope in local.principal.scopes if not scope.startswith("platform:")),
+    )
+    return LocalExecutor(local.runtime, principal, door=local.door)
+
+
+class DeferredExecutor:
+    """Finds its real executor at the first call, so that `moot.tenant("acme")` needs no await."""
+
+    def __init__(self, resolve: Callable[[], Awaitable[LocalExecutor]]) -> None:
+        self._resolve = resolve
+        self._real: LocalExecutor | None = None
+
+    async def real(self) -> LocalExecutor:
+        """The executor behind this one."""
+        if self._real is None:
+            self._real = await self._resolve()
+        return self._real
+
+    async def run(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions) -> Any:
+        """Run one call there."""
+        return await (await self.real()).run(operation, arguments, options)
+
+    async def iterate(
+        self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions
+    ) -> AsyncIterator[Any]:
+        """Run a stream there."""
+        async for item in (await self.real()).iterate(operation, arguments, options):
+            yield item
+
+    @asynccontextmanager
+    async def transaction(self, options: CallOptions | None = None) -> AsyncIterator[None]:
+        """Group calls there."""
+        async with (await self.real()).transaction(options):
+            yield
+
+
+class Connecting:
+    """What `connect()` gives: `await` it, or use it in `async with`."""
+
+    def __init__(self, opening: Callable[[], Awaitable[Moot]]) -> None:
+        self._opening = opening
+        self._moot: Moot | None = None
+
+    def __await__(self) -> Generator[Any, None, Moot]:
+        return self._opening().__await__()
+
+    async def __aenter__(self) -> Moot:
+        self._moot = await self._opening()
+        return self._moot
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._moot is not None:
+            await self._moot.close()
+
+
+def connect(
+    target: str | Path | None = None,
+    *,
+    tenant: str | None = None,
+    key: str | None = None,
+    settings: Settings | None = None,
+    **overrides: Any,
+) -> Connecting:
+    """Connect to a society.
+
+    Args:
+        target: nothing (the environment, else an embedded server under the user's data folder), a
+            folder (an embedded server in it), a PostgreSQL DSN, or the URL of a running server.
+        tenant: slug or id; default: the settings', else `default`.
+        key: API key, for a server's URL.
+        settings: instead of those of the environment.
+        **overrides: single settings by name; see `Settings`.
+
+    Returns:
+        A Moot, by `await` (then close it with `await moot.close()`) or `async with`.
+    """
+
+    async def opening() -> Moot:
+        chosen = settings or Settings.load(None, tenant=tenant, key=key, **overrides)
+        where = os.fspath(target) if target is not None else None
+        if where is None:
+            if chosen.url:
+                where = chosen.url
+            elif chosen.dsn:
+                where = chosen.dsn.get_secret_value()
+        if where is not None and where.startswith(("http://", "https://")):
+            return await _open_remote(where, chosen, tenant)
+        if where is not None and (where.startswith(("postgres://", "postgresql://")) or "=" in where):
+            return await open_database(where, chosen, tenant or chosen.tenant)
+        return await _open_embedded(Path(where) if where else chosen.home, chosen, tenant or chosen.tenant)
+
+    return Connecting(opening)
+
+
+async def _open_remote(url: str, settings: Settings, tenant: str | None) -> Moot:
+    from .kernel.remote import RemoteExecutor
+
+    stack = AsyncExitStack()
+    secret = settings.key.get_secret_value() if settings.key else None
+    executor = RemoteExecutor(url, key=secret, tenant=tenant)
+    stack.push_async_callback(executor.close)
+    return Moot(executor, Session(settings, stack))
+
+
+async def _open_embedded(folder: Path | None, settings: Settings, tenant: str) -> Moot:
+    from .database.embedded import EmbeddedServer
+    from .database.roles import bootstrap
+
+    async def first_start(server: EmbeddedServer) -> None:
+        await bootstrap(
+            server.dsn("admin", "postgres"),
+            "moothill",
+            app_password=server.password("app"),
+            migrator_password=server.password("migrator"),
+        )
+
+    stack = AsyncExitStack()
+    try:
+        server = EmbeddedServer(folder, major=settings.postgres_major)
+        await stack.enter_async_context(server.running(bootstrap=first_start))
+        async with server.lock():
+            await Migrator(server.dsn("migrator"), table=settings.migration_table).migrate()
+        return await open_database(
+            server.dsn("app"), settings, tenant, stack=stack, migrator_dsn=server.dsn("migrator"), create=True
+        )
+    except BaseException:
+        await stack.aclose()
+        raise
+
+
+async def open_database(
+    dsn: str,
+    settings: Settings,
+    tenant: str,
+    *,
+    stack: AsyncExitStack | None = None,
+    migrator_dsn: str | None = None,
+    create: bool = False,
+) -> Moot:
+    """A Moot on a database, as its local operator with every scope.
+
+    Args:
+        dsn: of the role moothill_app.
+        settings: pool sizes, timeouts and the rest.
+        tenant: slug or id of the tenant to work in.
+        stack: closes what was opened before.
+        migrator_dsn: kept for operations of the database group.
+        create: make the tenant `default` when it is missing (embedded use).
+
+    Raises:
+        SchemaBehind: migrations are pending.
+        GuardMissing: a guard of the isolation is missing; nothing is served.
+    """
+    stack = stack or AsyncExitStack()
+    try:
+        database = Database(dsn, settings)
+        await database.open()
+        stack.push_async_callback(database.close)
+        await check_guards(database)
+        runtime = Runtime(database)
+        found = await find_tenant(database, tenant)
+        if found is None and create and tenant == DEFAULT_TENANT:
+            found = await _create_default(runtime)
+        if found is None:
+            raise TenantUnknown(f"There is no tenant {tenant!r}; `moothill tenants create --slug {tenant}` makes it.")
+        principal = Principal(tenant=found["id"], tenant_slug=found["slug"], actor=OPERATOR, scopes=EVERYTHING)
+        session = Session(settings, stack, runtime, database, migrator_dsn)
+        return Moot(LocalExecutor(runtime, principal), session)
+    except BaseException:
+        await stack.aclose()
+        raise
+
+
+async def _create_default(runtime: Runtime) -> Mapping[str, Any]:
+    from .kernel.identifiers import uuid7
+    from .tenancy.tenants import Tenants
+
+    platform = Principal(tenant=uuid7(), tenant_slug="", actor=SYSTEM, scopes=EVERYTHING)
+    try:
+        made = await Tenants(LocalExecutor(runtime, platform)).create(slug=DEFAULT_TENANT, name="Default")
+        return {"id": made.id, "slug": made.slug}
+    except Conflict:
+        assert isinstance(runtime.database, Database)
+        found = await find_tenant(runtime.database, DEFAULT_TENANT)
+        if found is None:
+            raise Unavailable("The default tenant could not be made; try again.") from None
+        return found
+
+
+async def _settled(executor: Any) -> LocalExecutor:
+    if isinstance(executor, DeferredExecutor):
+        return await executor.real()
+    if isinstance(executor, LocalExecutor):
+        return executor
+    raise Invalid("This Moot talks to a server, not to a database.")
+
+
+def _remote(executor: Any) -> Any:
+    if not hasattr(executor, "elsewhere"):
+        raise Invalid("This Moot talks to a database, not to a server.")
+    return executor
+
+

@@ -1,0 +1,28 @@
+-- name: issue
+-- Issue a key in this tenant.
+-- returns: one
+select id, name, hint, actor_kind, actor_id, actor_name, scopes, created_at, expires_at, revoked_at, replaced_by,
+       last_used_at
+from gate_key_issue(%(id)s, %(name)s, %(digest)s, %(hint)s, %(actor_kind)s, %(actor_id)s, %(actor_name)s,
+                    %(scopes)s::text[], %(expires_at)s);
+
+-- name: page
+-- Keys of this tenant, oldest first.
+-- returns: many
+select id, name, hint, actor_kind, actor_id, actor_name, scopes, created_at, expires_at, revoked_at, replaced_by,
+       last_used_at
+from gate_keys_page(%(after)s, %(ended)s, %(size)s);
+
+-- name: end_
+-- Revoke a key, or let it expire at a moment when a successor replaces it; no row when it is not live.
+-- returns: maybe
+select id, name, hint, actor_kind, actor_id, actor_name, scopes, created_at, expires_at, revoked_at, replaced_by,
+       last_used_at
+from gate_key_end(%(id)s, %(moment)s, %(successor)s);
+
+-- name: agent_name
+-- Name of the active agent that a key is for, by id or the caller's key.
+-- returns: maybe
+select id, name
+from agents
+where tenant_id = %(tenant)s and (agent_id = %(agent)s or id::text = %(agent)s) and deactivated_at is null;

@@ -1,0 +1,194 @@
+"""Operations on API keys."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from ...database.queries import Many, Maybe, One, Queries
+from ...kernel import Page, Service, context, operation
+from ...kernel.errors import Forbidden, Invalid, NotFound
+from ...kernel.identifiers import uuid7
+from ...kernel.operation import Plan
+from ...kernel.paging import Cursor, PageSize, decode_cursor
+from . import rules
+from .models import ApiKey, Identity, IssuedKey, KeyEnded, KeyIssued, KeyName, Scopes
+
+KeyId = Annotated[UUID, Field(description="Id of a key.")]
+Lifetime = Annotated[
+    timedelta | None,
+    Field(gt=timedelta(0), le=timedelta(days=3650), description="The key expires after this time; none: never."),
+]
+
+
+class KeyNotFound(NotFound):
+    """There is no live key with this id in this tenant."""
+
+
+class ScopeNotHeld(Forbidden):
+    """A key may only be given scopes that its issuer holds."""
+
+
+class AgentOfKeyNotFound(NotFound):
+    """There is no active agent with this id in this tenant, so no key can be issued for it."""
+
+
+class _AgentName(BaseModel):
+    id: UUID
+    name: str
+
+
+class Sql(Queries):
+    """Statements of this subsystem."""
+
+    issue: One[ApiKey]
+    page: Many[ApiKey]
+    end_: Maybe[ApiKey]
+    agent_name: Maybe[_AgentName]
+
+
+sql = Sql()
+
+
+class Keys(Service, group="keys"):
+    """API keys: issue, list, rotate, revoke."""
+
+    @operation(
+        effect="write",
+        scope="keys:write",
+        audience="operator",
+        example={"name": "nightly import", "scopes": ["agents:read", "agents:write"]},
+    )
+    async def create(
+        self,
+        *,
+        name: KeyName,
+        scopes: Scopes,
+        agent: Annotated[
+            str | None,
+            Field(min_length=1, max_length=255, description="Agent that the key is for; none: an operator's key."),
+        ] = None,
+        expires_in: Lifetime = None,
+    ) -> IssuedKey:
+        """Issue a key; its secret is shown this once."""
+        missing = [scope for scope in scopes if not context().principal.may(scope)]
+        if missing:
+            raise ScopeNotHeld(f"You do not hold {missing[0]}, so you cannot give it away.", scope=missing[0])
+        new_id = uuid7()
+        if agent is None:
+            kind, actor_id, actor_name = "operator", new_id, name
+        else:
+            found = await sql.agent_name(agent=agent)
+            if found is None:
+                raise AgentOfKeyNotFound(f"There is no active agent {agent!r} in this tenant.", agent=agent)
+            kind, actor_id, actor_name = "agent", found.id, found.name
+            if "*" in scopes or any(scope.startswith("platform:") for scope in scopes):
+                raise Invalid("An agent's key takes named scopes, not `*` and none of the platform.", field="scopes")
+        return await self._issue(new_id, name, kind, actor_id, actor_name, list(scopes), _expiry(expires_in))
+
+    @operation(effect="read", scope="keys:read", audience="operator", example={"limit": 10})
+    async def list(
+        self,
+        *,
+        ended: Annotated[bool, Field(description="Also those that expired or were revoked.")] = False,
+        limit: PageSize = 50,
+        cursor: Cursor = None,
+    ) -> Page[ApiKey]:
+        """Keys of this tenant, oldest first; never their secrets."""
+        query = ["keys.list", context().tenant, ended]
+        place = decode_cursor(query, cursor, parts=1)
+        rows = await sql.page(after=UUID(place[0]) if place else None, ended=ended, size=limit + 1)
+        return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
+
+    @operation(
+        effect="write",
+        scope="keys:write",
+        audience="operator",
+        example={"key": "018f0000-0000-7000-8000-000000000000", "grace": "PT1H"},
+    )
+    async def rotate(
+        self,
+        *,
+        key: KeyId,
+        grace: Annotated[
+            timedelta, Field(ge=timedelta(0), le=timedelta(days=30), description="How long the old key still works.")
+        ] = timedelta(hours=1),
+    ) -> IssuedKey:
+        """Issue a successor with the same scopes; the old key works until the grace time is over."""
+        successor = uuid7()
+        moment = datetime.now(UTC) + grace if grace else None
+        old = await sql.end_(id=key, moment=moment, successor=successor)
+        if old is None:
+            raise KeyNotFound(f"There is no live key {key} in this tenant; `keys.list` shows them.", key=str(key))
+        lacking = [scope for scope in old.scopes if not context().principal.may(scope)]
+        if lacking:
+            raise ScopeNotHeld(f"You do not hold {lacking[0]}, which that key has.", scope=lacking[0])
+        context().record(KeyEnded(name=old.name, replaced_by=successor), subject=old.id)
+        lifetime = old.expires_at - old.created_at if old.expires_at and not moment else None
+        return await self._issue(
+            successor, old.name, old.actor_kind, old.actor_id, old.actor_name, old.scopes, _expiry(lifetime)
+        )
+
+    @operation(
+        effect="destroy",
+        scope="keys:write",
+        audience="operator",
+        example={"key": "018f0000-0000-7000-8000-000000000000"},
+    )
+    async def revoke(self, *, key: KeyId) -> ApiKey:
+        """Revoke a key at once."""
+        ended = await sql.end_(id=key, moment=None, successor=None)
+        if ended is None:
+            raise KeyNotFound(f"There is no live key {key} in this tenant; `keys.list` shows them.", key=str(key))
+        context().record(KeyEnded(name=ended.name), subject=ended.id)
+        return ended
+
+    @revoke.plan
+    async def _plan_revoke(self, *, key: UUID) -> Plan:
+        return Plan(summary=f"Key {key} would be refused from now on.", counts={"keys": 1})
+
+    @operation(effect="read", scope="keys:self", mode="none", audience="agent", example={})
+    async def current(self) -> Identity:
+        """Who you are: tenant, actor and scopes of the key in use."""
+        principal = context().principal
+        return Identity(
+            tenant=principal.tenant,
+            tenant_slug=principal.tenant_slug,
+            actor_kind=principal.actor.kind,
+            actor_id=principal.actor.id,
+            actor_name=principal.actor.name,
+            scopes=sorted(principal.scopes),
+            real_actor_name=principal.real_actor.name if principal.real_actor else None,
+        )
+
+    async def _issue(
+        self,
+        new_id: UUID,
+        name: str,
+        kind: str,
+        actor_id: UUID,
+        actor_name: str,
+        scopes: Sequence[str],
+        expires_at: datetime | None,
+    ) -> IssuedKey:
+        secret = rules.PREFIX + secrets.token_urlsafe(32)
+        key = await sql.issue(
+            id=new_id,
+            name=name,
+            digest=rules.digest(secret),
+            hint=rules.hint(secret),
+            actor_kind=kind,
+            actor_id=actor_id,
+            actor_name=actor_name,
+            scopes=list(scopes),
+            expires_at=expires_at,
+        )
+        context().record(KeyIssued(name=name, actor_kind=kind, scopes=list(scopes)), subject=key.id)
+        return IssuedKey(key=key, secret=secret)
+
+
+def _expiry(lifetime: timedelta | None) -> datetime | None:
+    return None if lifetime is None else datetime.now(UTC) + lifetime
