@@ -1,9 +1,9 @@
 """Moothill: the system of record for societies of AI agents, on PostgreSQL.
 
-    import moothill
+import moothill
 
-    async with moothill.connect() as moot:
-        await moot.agents.register(agent_id="ada", name="Ada")
+async with moothill.connect() as moot:
+    await moot.agents.register(agent_id="ada", name="Ada")
 """
 
 from typing import TYPE_CHECKING, Any

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .database.control import find_tenant
 from .database.guards import check_guards
@@ -22,7 +22,10 @@ from .kernel.operation import Operation
 from .kernel.settings import Settings
 from .moot import Moot
 
-__all__ = ["Connecting", "Session", "connect"]
+if TYPE_CHECKING:
+    from .database.embedded import EmbeddedServer
+
+__all__ = ["Connecting", "Session", "connect", "embedded_server", "open_database"]
 
 DEFAULT_TENANT = "default"
 OPERATOR = Actor("operator", NOBODY, "local operator")
@@ -61,12 +64,7 @@ class Session:
         async def resolve() -> LocalExecutor:
             local = await _settled(executor)
             assert self.database is not None
-            found = await find_tenant(self.database, reference)
-            if found is None:
-                raise TenantUnknown(f"There is no tenant {reference!r}; `tenants.list` shows those that exist.")
-            if found["id"] != local.principal.tenant and not local.principal.may("platform:tenants"):
-                raise TenantUnknown(f"There is no tenant {reference!r} that this key may enter.")
-            principal = replace(local.principal, tenant=found["id"], tenant_slug=found["slug"])
+            principal = await enter_tenant(self.database, local.principal, reference)
             return LocalExecutor(local.runtime, principal, door=local.door)
 
         return Moot(DeferredExecutor(resolve), self)
@@ -85,6 +83,23 @@ class Session:
     async def close(self) -> None:
         """Let running calls end and release everything."""
         await self.stack.aclose()
+
+
+async def enter_tenant(database: Database, principal: Principal, reference: str) -> Principal:
+    """The same actor in the tenant of a slug or id.
+
+    Raises:
+        NotFound: there is no such tenant, or none that this key may enter: it is not told which.
+    """
+    if reference in (principal.tenant_slug, str(principal.tenant)):
+        return principal
+    found = await find_tenant(database, reference)
+    if principal.may("platform:tenants"):
+        if found is None:
+            raise TenantUnknown(f"There is no tenant {reference!r}; `tenants.list` shows those that exist.")
+    elif found is None or found["id"] != principal.tenant:
+        raise TenantUnknown(f"There is no tenant {reference!r} that this key may enter.")
+    return replace(principal, tenant=found["id"], tenant_slug=found["slug"])
 
 
 async def view_as(local: LocalExecutor, agent: str) -> LocalExecutor:
@@ -119,7 +134,9 @@ class DeferredExecutor:
             self._real = await self._resolve()
         return self._real
 
-    async def run(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions) -> Any:
+    async def run(
+        self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions
+    ) -> Any:
         """Run one call there."""
         return await (await self.real()).run(operation, arguments, options)
 
@@ -207,22 +224,29 @@ async def _open_remote(url: str, settings: Settings, tenant: str | None) -> Moot
     return Moot(executor, Session(settings, stack))
 
 
-async def _open_embedded(folder: Path | None, settings: Settings, tenant: str) -> Moot:
+@asynccontextmanager
+async def embedded_server(folder: Path | None, settings: Settings) -> AsyncIterator[EmbeddedServer]:
+    """The embedded server of a folder, running, with its roles and its database, not yet migrated."""
     from .database.embedded import EmbeddedServer
     from .database.roles import bootstrap
 
     async def first_start(server: EmbeddedServer) -> None:
         await bootstrap(
-            server.dsn("admin", "postgres"),
+            server.dsn("admin"),
             "moothill",
             app_password=server.password("app"),
             migrator_password=server.password("migrator"),
         )
 
+    server = EmbeddedServer(folder, major=settings.postgres_major)
+    async with server.running(bootstrap=first_start):
+        yield server
+
+
+async def _open_embedded(folder: Path | None, settings: Settings, tenant: str) -> Moot:
     stack = AsyncExitStack()
     try:
-        server = EmbeddedServer(folder, major=settings.postgres_major)
-        await stack.enter_async_context(server.running(bootstrap=first_start))
+        server = await stack.enter_async_context(embedded_server(folder, settings))
         async with server.lock():
             await Migrator(server.dsn("migrator"), table=settings.migration_table).migrate()
         return await open_database(
@@ -267,8 +291,12 @@ async def open_database(
         if found is None and create and tenant == DEFAULT_TENANT:
             found = await _create_default(runtime)
         if found is None:
-            raise TenantUnknown(f"There is no tenant {tenant!r}; `moothill tenants create --slug {tenant}` makes it.")
-        principal = Principal(tenant=found["id"], tenant_slug=found["slug"], actor=OPERATOR, scopes=EVERYTHING)
+            raise TenantUnknown(
+                f"There is no tenant {tenant!r}; `moothill tenants create --slug {tenant}` makes it."
+            )
+        principal = Principal(
+            tenant=found["id"], tenant_slug=found["slug"], actor=OPERATOR, scopes=EVERYTHING
+        )
         session = Session(settings, stack, runtime, database, migrator_dsn)
         return Moot(LocalExecutor(runtime, principal), session)
     except BaseException:
@@ -304,5 +332,3 @@ def _remote(executor: Any) -> Any:
     if not hasattr(executor, "elsewhere"):
         raise Invalid("This Moot talks to a database, not to a server.")
     return executor
-
-

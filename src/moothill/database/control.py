@@ -13,7 +13,7 @@ __all__ = ["find_key", "find_tenant", "record_key_uses"]
 async def find_key(database: Database, digest: bytes) -> Mapping[str, Any] | None:
     """The key with this digest, with its tenant; one indexed look-up."""
     async with database.connection() as connection:
-        rows = await run_plain(connection, "select * from gate_key_find(%s)", [digest])
+        rows = await run_plain(connection, "select * from gate_key_find(%(digest)s)", {"digest": digest})
     return rows[0] if rows else None
 
 
@@ -21,7 +21,9 @@ async def find_tenant(database: Database, reference: str) -> Mapping[str, Any] |
     """The tenant of a slug or id."""
     async with database.connection() as connection:
         rows = await run_plain(
-            connection, "select id, slug, status from gate_tenants_match(%s)", [reference]
+            connection,
+            "select id, slug, status from gate_tenants_match(%(reference)s)",
+            {"reference": reference},
         )
     return rows[0] if rows else None
 
@@ -31,5 +33,5 @@ async def record_key_uses(database: Database, used: Mapping[UUID, datetime]) -> 
     moments = [moment.replace(second=0, microsecond=0) for moment in used.values()]
     async with database.connection() as connection:
         await run_plain(
-            connection, "select gate_keys_used(%s::uuid[], %s::timestamptz[])", [list(used), moments]
+            connection, "select gate_keys_used(%(ids)s, %(moments)s)", {"ids": list(used), "moments": moments}
         )

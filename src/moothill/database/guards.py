@@ -4,11 +4,10 @@ Each guard of `guards.sql` is a query that lists its faults. The numbers are tho
 checklist in docs/explanation/isolation.md. Minors of PostgreSQL with known holes are named too.
 """
 
+import logging
 import re
 from dataclasses import dataclass
 from importlib import resources
-
-import structlog
 
 from ..kernel.errors import Conflict, Internal
 from .migrate import history
@@ -16,7 +15,7 @@ from .pool import Database, run_plain
 
 __all__ = ["Finding", "GuardMissing", "check_guards", "guards", "inspect_guards"]
 
-_log = structlog.get_logger("moothill.guards")
+_log = logging.getLogger("moothill.guards")
 # The first minor of each major without the row security holes known in November 2026.
 SAFE_MINORS = {16: 14, 17: 10, 18: 4}
 
@@ -45,7 +44,9 @@ def guards() -> dict[str, str]:
     """The guards by name: the SQL that lists each one's faults."""
     text = (resources.files("moothill.database") / "guards.sql").read_text(encoding="utf-8")
     blocks = re.split(r"^-- name:\s*", text, flags=re.MULTILINE)[1:]
-    return {block.partition("\n")[0].strip(): block.partition("\n")[2].strip().rstrip(";") for block in blocks}
+    return {
+        block.partition("\n")[0].strip(): block.partition("\n")[2].strip().rstrip(";") for block in blocks
+    }
 
 
 async def inspect_guards(database: Database) -> list[Finding]:
@@ -71,9 +72,9 @@ async def check_guards(database: Database) -> None:
     async with database.connection() as connection:
         rows = await run_plain(
             connection,
-            "select to_regclass(%s) is not null as migrated, "
+            "select to_regclass(%(table)s) is not null as migrated, "
             "current_setting('server_version_num')::int as version",
-            [f"moothill.{table}"],
+            {"table": f"moothill.{table}"},
         )
         if not rows[0]["migrated"]:
             raise SchemaMissing()
@@ -84,7 +85,7 @@ async def check_guards(database: Database) -> None:
     findings = await inspect_guards(database)
     if findings:
         for finding in findings:
-            _log.error("guard_missing", guard=finding.guard, fault=finding.fault)
+            _log.error("guard_missing", extra={"guard": finding.guard, "fault": finding.fault})
         raise GuardMissing(
             f"{len(findings)} fault(s) in the guards of the isolation, the first: {findings[0].fault}. "
             "Restore it (`moothill db check` lists all); nothing is served until then.",
@@ -96,6 +97,8 @@ def _check_version(version: int, *, strict: bool) -> None:
     major, minor = version // 10000, version % 10000
     safe = SAFE_MINORS.get(major)
     if safe is not None and minor < safe:
-        _log.warning("vulnerable_server", version=f"{major}.{minor}", safe=f"{major}.{safe}")
+        _log.warning("vulnerable_server", extra={"version": f"{major}.{minor}", "safe": f"{major}.{safe}"})
         if strict:
-            raise VulnerableServer(f"PostgreSQL {major}.{minor} has known holes; upgrade to {major}.{safe} or later.")
+            raise VulnerableServer(
+                f"PostgreSQL {major}.{minor} has known holes; upgrade to {major}.{safe} or later."
+            )

@@ -24,7 +24,15 @@ from psycopg import AsyncConnection, sql
 
 from ..kernel.errors import Conflict, Internal, Invalid, NotFound, Unavailable
 
-__all__ = ["Migration", "MigrationFailed", "MigrationState", "Migrator", "create_migration", "history", "split_statements"]
+__all__ = [
+    "Migration",
+    "MigrationFailed",
+    "MigrationState",
+    "Migrator",
+    "create_migration",
+    "history",
+    "split_statements",
+]
 
 _NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.up\.sql$")
 _LOCK = 0x6D6F6F74
@@ -128,7 +136,12 @@ def history() -> list[Migration]:
             if not down.is_file():
                 raise Internal(f"Migration {entry.name} has no rollback file beside it.")
             found.append(
-                Migration(int(match[1]), match[2], entry.read_text(encoding="utf-8"), down.read_text(encoding="utf-8"))
+                Migration(
+                    int(match[1]),
+                    match[2],
+                    entry.read_text(encoding="utf-8"),
+                    down.read_text(encoding="utf-8"),
+                )
             )
     if [migration.number for migration in found] != list(range(1, len(found) + 1)):
         raise Internal("Migration numbers must run from 0001 without gaps or doubles.")
@@ -142,7 +155,9 @@ def create_migration(folder: Path, name: str) -> tuple[Path, Path]:
         Invalid: the name is not made of lower-case letters, digits and underscores.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{1,40}", name):
-        raise Invalid("A migration's name is 2 to 41 lower-case letters, digits and underscores.", field="name")
+        raise Invalid(
+            "A migration's name is 2 to 41 lower-case letters, digits and underscores.", field="name"
+        )
     numbers = [int(match[1]) for path in folder.glob("*.up.sql") if (match := _NAME.match(path.name))]
     stem = f"{max(numbers, default=0) + 1:04d}_{name}"
     up, down = folder / f"{stem}.up.sql", folder / f"{stem}.down.sql"
@@ -167,12 +182,18 @@ class Migrator:
         states = [_state(migration, applied) for migration in known]
         ids = {migration.id for migration in known}
         states += [
-            MigrationState(name, "?", "unknown", row[2]) for name, row in sorted(applied.items()) if name not in ids
+            MigrationState(name, "?", "unknown", row[2])
+            for name, row in sorted(applied.items())
+            if name not in ids
         ]
         return states
 
     async def migrate(
-        self, *, phase: str | None = None, to: int | None = None, on_progress: Callable[[str], None] | None = None
+        self,
+        *,
+        phase: str | None = None,
+        to: int | None = None,
+        on_progress: Callable[[str], None] | None = None,
     ) -> list[str]:
         """Apply what is pending; the ids that were applied.
 
@@ -187,12 +208,15 @@ class Migrator:
             known = history()
             unknown = sorted(set(applied) - {migration.id for migration in known})
             if unknown:
-                raise NewerSchema(f"The database holds {unknown[-1]}, which this installation does not know; upgrade it.")
+                raise NewerSchema(
+                    f"The database holds {unknown[-1]}, which this installation does not know; upgrade it."
+                )
             for migration in known:
                 state = _state(migration, applied).state
                 if state == "changed":
                     raise MigrationChanged(
-                        f"{migration.id} was edited after it was applied; restore its file.", migration=migration.id
+                        f"{migration.id} was edited after it was applied; restore its file.",
+                        migration=migration.id,
                     )
                 if state == "applied" or (to is not None and migration.number > to):
                     continue
@@ -204,7 +228,9 @@ class Migrator:
                     on_progress(migration.id)
         return done
 
-    async def rollback(self, *, steps: int = 1, on_progress: Callable[[str], None] | None = None) -> list[str]:
+    async def rollback(
+        self, *, steps: int = 1, on_progress: Callable[[str], None] | None = None
+    ) -> list[str]:
         """Undo the last `steps` migrations; the ids that were undone."""
         done: list[str] = []
         known = {migration.id: migration for migration in history()}
@@ -228,8 +254,12 @@ class Migrator:
                 f"insert into moothill.{self._bare_table} (id, checksum, state) "
                 f"values ('{migration.id}', '{migration.checksum}', 'applied');"
             )
-            create = "".join(f"{each};\n" for each in self._table_statements()) if migration.number == 1 else ""
-            parts.append(f"-- {migration.id} ({migration.phase})\n{begin}{migration.up.strip()}\n{create}{record}\n{commit}")
+            create = (
+                "".join(f"{each};\n" for each in self._table_statements()) if migration.number == 1 else ""
+            )
+            parts.append(
+                f"-- {migration.id} ({migration.phase})\n{begin}{migration.up.strip()}\n{create}{record}\n{commit}"
+            )
         return "\n\n".join(parts)
 
     async def _apply(self, connection: AsyncConnection, migration: Migration) -> None:
@@ -325,5 +355,7 @@ def _state(migration: Migration, applied: dict[str, tuple[str, str, str]]) -> Mi
     row = applied.get(migration.id)
     if row is None:
         return MigrationState(migration.id, migration.phase, "pending", None)
-    state: State = "incomplete" if row[1] != "applied" else "applied" if row[0] == migration.checksum else "changed"
+    state: State = (
+        "incomplete" if row[1] != "applied" else "applied" if row[0] == migration.checksum else "changed"
+    )
     return MigrationState(migration.id, migration.phase, state, row[2])

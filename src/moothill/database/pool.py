@@ -6,23 +6,19 @@ preparation is switched off.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 import psycopg
-import structlog
-from pgvector import HalfVector
-from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
-from psycopg.types import TypeInfo
-from psycopg.types.json import Jsonb, JsonbDumper, set_json_dumps, set_json_loads
+from psycopg.types.json import JsonbDumper, set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
-
-import orjson
 
 from ..kernel.context import SYSTEM, CallOptions, Context, Principal
 from ..kernel.errors import Exhausted, MoothillError, Unavailable
@@ -30,24 +26,24 @@ from ..kernel.settings import Settings, tls_mode
 from .denials import OperationDenied
 from .sqlstate import SqlFailure, from_psycopg, translate
 from .transaction import PooledTransaction
+from .wire import Wire, WireConnection, compile_statement
 
-__all__ = ["Database"]
+__all__ = ["Database", "run_plain"]
 
-Connection = AsyncConnection[DictRow]
-_log = structlog.get_logger("moothill.database")
+_log = logging.getLogger("moothill.database")
 _LARGEST_SKEW = 300.0
 
 
 class PoolExhausted(Exhausted):
     """All database connections of this process are busy; try again in a moment."""
 
-    status = 503
+    http_status = 503
 
 
 class TenantShareExhausted(Exhausted):
     """This tenant already uses its share of the database connections; try again in a moment."""
 
-    status = 503
+    http_status = 503
 
 
 class ClockSkew(Unavailable):
@@ -64,8 +60,7 @@ class Database:
     def __init__(self, dsn: str, settings: Settings) -> None:
         self.settings = settings
         self._dsn = dsn
-        self._pool: AsyncConnectionPool[Connection] | None = None
-        self._halfvec: TypeInfo | None = None
+        self._pool: AsyncConnectionPool[WireConnection] | None = None
         self._gates: dict[UUID, asyncio.Semaphore] = {}
         self._share = max(1, int(settings.pool_max * settings.tenant_share))
         self.is_pooled_outside = False
@@ -85,18 +80,21 @@ class Database:
             **({"sslmode": mode} if (mode := tls_mode(self._dsn, self.settings)) else {}),
         )
         try:
-            async with await AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as first:
+            async with await AsyncConnection.connect(
+                conninfo, autocommit=True, row_factory=dict_row
+            ) as first:
                 await self._inspect(first)
         except psycopg.OperationalError as error:
-            _log.error("database_unreachable", message=str(error).splitlines()[0])
+            _log.error("database_unreachable", extra={"detail": str(error).splitlines()[0]})
             raise DatabaseUnreachable() from None
         self._pool = AsyncConnectionPool(
             conninfo,
-            connection_class=AsyncConnection,
+            connection_class=WireConnection,
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,
-                "prepare_threshold": None if self.is_pooled_outside else 2,
+                # The wire prepares; psycopg would deallocate everything after a ROLLBACK it sees.
+                "prepare_threshold": None,
             },
             min_size=self.settings.pool_min,
             max_size=max(self.settings.pool_min, self.settings.pool_max),
@@ -116,7 +114,7 @@ class Database:
             self._pool = None
 
     @asynccontextmanager
-    async def connection(self, tenant: UUID | None = None) -> AsyncIterator[Connection]:
+    async def connection(self, tenant: UUID | None = None) -> AsyncIterator[WireConnection]:
         """A connection of the pool, within the tenant's share of it."""
         if self._pool is None:
             raise Unavailable("The database is closed; use the Moot inside its `async with`.")
@@ -170,7 +168,7 @@ class Database:
                 await unit.fetch("select", {})
                 await unit.finish(call)
         except MoothillError as failure:
-            _log.warning("denial_not_recorded", operation=context.operation, code=failure.code)
+            _log.warning("denial_not_recorded", extra={"operation": context.operation, "code": failure.code})
 
     @asynccontextmanager
     async def system(self, tenant: UUID, slug: str = "") -> AsyncIterator[tuple[PooledTransaction, Context]]:
@@ -183,7 +181,9 @@ class Database:
 
     def statistics(self) -> dict[str, int]:
         """The pool's counters, as psycopg_pool names them."""
-        return {} if self._pool is None else {key: int(value) for key, value in self._pool.get_stats().items()}
+        return (
+            {} if self._pool is None else {key: int(value) for key, value in self._pool.get_stats().items()}
+        )
 
     @property
     def dsn(self) -> str:
@@ -199,7 +199,7 @@ class Database:
             gate = self._gates[key] = asyncio.Semaphore(self._share)
         return gate
 
-    async def _inspect(self, connection: Connection) -> None:
+    async def _inspect(self, connection: AsyncConnection[DictRow]) -> None:
         cursor = await connection.execute("select clock_timestamp() as now, pg_backend_pid() as pid")
         row = await cursor.fetchone()
         assert row is not None
@@ -207,28 +207,25 @@ class Database:
         if skew > _LARGEST_SKEW:
             raise ClockSkew(seconds=round(skew))
         self.is_pooled_outside = row["pid"] != connection.info.backend_pid
-        self._halfvec = await TypeInfo.fetch(connection, "halfvec")
 
-    async def _configure(self, connection: Connection) -> None:
+    async def _configure(self, connection: WireConnection) -> None:
         connection.adapters.register_dumper(dict, JsonbDumper)
         set_json_dumps(_dump_json, connection)
         set_json_loads(orjson.loads, connection)
-        if self._halfvec is not None:
-            dumper = type("HalfvecDumper", (HalfVectorBinaryDumper,), {"oid": self._halfvec.oid})
-            connection.adapters.register_dumper(HalfVector, dumper)
+        connection.wire = Wire(connection, prepares=not self.is_pooled_outside)
 
 
 def _dump_json(value: Any) -> bytes:
     return orjson.dumps(value, default=str)
 
 
-async def run_plain(connection: Connection, sql: str, parameters: Any = None) -> list[DictRow]:
-    """Run one statement outside of an operation, with our errors."""
+async def run_plain(
+    connection: WireConnection, sql: str, parameters: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Run one statement outside of an operation and of any tenant, with our errors."""
+    wire = connection.wire or Wire(connection)
     try:
-        cursor = await connection.execute(sql, parameters)
-        return await cursor.fetchall() if cursor.description else []
+        ((rows, _),) = await wire.trip([(compile_statement(sql), parameters or {})])
     except psycopg.Error as error:
         raise translate(from_psycopg(error), "statement") from None
-
-
-__all__ += ["Jsonb", "run_plain"]
+    return rows

@@ -69,7 +69,9 @@ def parse_queries(text: str, place: str) -> Iterator[Statement]:
                 break
         name = header.get("name", "?")
         if header.get("returns") not in ("one", "maybe", "many", "run") or not purpose:
-            raise ValueError(f"{place}: {name}: state one line of purpose and `-- returns: one|maybe|many|run`")
+            raise ValueError(
+                f"{place}: {name}: state one line of purpose and `-- returns: one|maybe|many|run`"
+            )
         declared = dict(item.split() for item in header.get("errors", "").split(",") if item.strip())
         sql = "\n".join(lines[body_at:]).strip().rstrip(";")
         yield Statement(name, " ".join(purpose), header["returns"], sql, declared, f"{place}:{name}")
@@ -179,7 +181,10 @@ class Queries:
         super().__init_subclass__(**kwargs)
         module = sys.modules[cls.__module__]
         path = Path(str(module.__file__)).with_name(cls.file)
-        found = {s.name: s for s in parse_queries(path.read_text(encoding="utf-8"), f"{path.parent.name}/{path.name}")}
+        found = {
+            s.name: s
+            for s in parse_queries(path.read_text(encoding="utf-8"), f"{path.parent.name}/{path.name}")
+        }
         for name, hint in get_type_hints(cls).items():
             origin = get_origin(hint) or hint
             if origin not in _CARDINALITY:
@@ -187,7 +192,9 @@ class Queries:
             statement = found.get(name)
             if statement is None or statement.cardinality != _CARDINALITY[origin]:
                 stated = statement.cardinality if statement else "nothing of that name"
-                raise TypeError(f"{cls.__module__}.{cls.__name__}.{name} is {origin.__name__}; {path.name} has {stated}")
+                raise TypeError(
+                    f"{cls.__module__}.{cls.__name__}.{name} is {origin.__name__}; {path.name} has {stated}"
+                )
             row = get_args(hint)[0] if get_args(hint) else None
             setattr(cls, name, origin(statement, row))
             _ALL[statement.place] = (statement, row)

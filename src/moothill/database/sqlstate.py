@@ -4,14 +4,15 @@ A query may declare one error per SQLSTATE; what it does not declare is translat
 Constraint names play no part: a cluster does not report them.
 """
 
+import logging
+
 import psycopg
-import structlog
 
 from ..kernel import errors
 
 __all__ = ["SqlFailure", "from_psycopg", "translate"]
 
-_log = structlog.get_logger("moothill.database")
+_log = logging.getLogger("moothill.database")
 
 
 class SqlFailure(Exception):
@@ -89,5 +90,5 @@ def translate(failure: SqlFailure, place: str) -> errors.MoothillError:
     }
     found = exact.get(state) or classes.get(state[:2])
     if found is None or found is AccessRefused:
-        _log.error("statement_failed", sqlstate=state, message=failure.primary, query=place)
+        _log.error("statement_failed", extra={"sqlstate": state, "detail": failure.primary, "query": place})
     return (found or errors.DatabaseError)()

@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
-from psycopg.rows import DictRow
 
 from ..kernel.context import Context
 from ..kernel.errors import Internal
@@ -18,19 +16,20 @@ from ..kernel.events import PendingEvent, dumps
 from ..kernel.identifiers import uuid7
 from ..kernel.local import Remembered
 from .sqlstate import SqlFailure, from_psycopg, translate
+from .wire import Statement, Wire, WireConnection, compile_statement
 
 __all__ = ["PooledTransaction"]
 
-Connection = AsyncConnection[DictRow]
-
-_BEGIN = {True: "begin read only", False: "begin"}
-_CONTEXT = "select mt.set_context(%s, %s, %s, %s)"
-_EVENT = """
+_BEGIN = {True: compile_statement("begin read only"), False: compile_statement("begin")}
+_COMMIT = compile_statement("commit")
+_ROLLBACK = compile_statement("rollback")
+_CONTEXT = compile_statement("select mt.set_context(%(tenant)s, %(actor)s, %(kind)s, %(milliseconds)s)")
+_EVENT = compile_statement("""
 insert into events (tenant_id, id, kind, version, subject, subjects, actor, actor_kind, actor_name,
                     real_actor, operation, request, reason, payload)
 values (%(tenant)s, %(id)s, %(kind)s, %(version)s, %(subject)s, %(subjects)s, %(actor)s, %(actor_kind)s,
         %(actor_name)s, %(real_actor)s, %(operation)s, %(request)s, %(reason)s, %(payload)s::jsonb)
-"""
+""")
 _CLAIM_KEY = """
 insert into idempotency_keys (tenant_id, actor, operation, key, digest, claimed_at)
 values (%(tenant)s, %(actor)s, %(operation)s, %(key)s, %(digest)s, now())
@@ -54,12 +53,13 @@ where tenant_id = %(tenant)s and actor = %(actor)s and operation = %(operation)s
 class PooledTransaction:
     """A transaction on a pooled connection; the executor opens, fills and finishes it."""
 
-    __slots__ = ("_call", "_connection", "_finished", "_single", "_started", "_statement_timeout")
+    __slots__ = ("_call", "_connection", "_finished", "_single", "_started", "_statement_timeout", "_wire")
 
     def __init__(
-        self, connection: Connection, call: Context, *, single: bool, statement_timeout: float
+        self, connection: WireConnection, call: Context, *, single: bool, statement_timeout: float
     ) -> None:
         self._connection = connection
+        self._wire = connection.wire or Wire(connection)
         self._call = call
         self._single = single
         self._statement_timeout = statement_timeout
@@ -68,53 +68,37 @@ class PooledTransaction:
 
     async def fetch(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """Run one statement, opening the transaction with the first."""
-        if self._finished:
+        trip = [(compile_statement(sql), parameters)]
+        if not self._single:
+            return (await self._trip(trip))[0][0]
+        if self._started:
             raise Internal(f"{self._call.operation} is declared single but ran a second statement.")
-        connection = self._connection
-        try:
-            if self._started:
-                cursor = await connection.execute(sql, parameters)
-            else:
-                self._started = True
-                async with connection.pipeline():
-                    await connection.execute(_BEGIN[self._call.read_only])
-                    await connection.execute(_CONTEXT, self._context_values())
-                    cursor = await connection.execute(sql, parameters)
-                    if self._single:
-                        self._finished = True
-                        await connection.execute("commit")
-            return await cursor.fetchall() if cursor.description else ()
-        except psycopg.Error as error:
-            self._finished = False
-            raise from_psycopg(error) from None
+        answers = await self._trip([*trip, (_COMMIT, {})])
+        self._finished = True
+        return answers[0][0]
 
     async def fetch_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Run one statement for each set of parameters, in one round trip."""
-        await self._open()
-        try:
-            cursor = self._connection.cursor()
-            await cursor.executemany(sql, rows)
-            return cursor.rowcount
-        except psycopg.Error as error:
-            raise from_psycopg(error) from None
+        """Run one statement for each set of parameters, in one round trip; how many rows were touched."""
+        statement = compile_statement(sql)
+        return sum(count for _, count in await self._trip([(statement, row) for row in rows]))
 
     async def finish(self, context: Context) -> None:
         """Append the pending events and commit, together."""
         if self._finished:
             if context.pending:
-                raise Internal(f"{context.operation} is declared single; its statement must write its own event.")
+                raise Internal(
+                    f"{context.operation} is declared single; its statement must write its own event."
+                )
             return
-        if not self._started:
+        if not self._started and not context.pending:
             self._finished = True
             return
+        events = [(_EVENT, self._event_values(context, event)) for event in context.pending]
         try:
-            async with self._connection.pipeline():
-                for event in context.pending:
-                    await self._connection.execute(_EVENT, self._event_values(context, event))
-                await self._connection.execute("commit")
-            self._finished = True
-        except psycopg.Error as error:
-            raise translate(from_psycopg(error), "commit") from None
+            await self._trip([*events, (_COMMIT, {})])
+        except SqlFailure as failure:
+            raise translate(failure, "commit") from None
+        self._finished = True
 
     async def remember(self, key: str, digest: str) -> Remembered | None:
         """Claim an idempotency key; a concurrent claim waits here until the first call ends."""
@@ -136,20 +120,34 @@ class PooledTransaction:
         if self._connection.closed or self._connection.pgconn.transaction_status == TransactionStatus.IDLE:
             return
         try:
-            await self._connection.execute("rollback")
+            await self._wire.trip([(_ROLLBACK, {})])
         except psycopg.Error:
             await self._connection.close()
 
-    async def _open(self) -> None:
+    async def _trip(
+        self, statements: Sequence[tuple[Statement, Mapping[str, Any]]]
+    ) -> list[tuple[list[dict[str, Any]], int]]:
+        opening: list[tuple[Statement, Mapping[str, Any]]] = []
         if not self._started:
-            await self.fetch("select", {})
+            self._started = True
+            opening = [(_BEGIN[self._call.read_only], {}), (_CONTEXT, self._context_values())]
+        try:
+            answers = await self._wire.trip([*opening, *statements])
+        except psycopg.Error as error:
+            raise from_psycopg(error) from None
+        return answers[len(opening) :]
 
-    def _context_values(self) -> tuple[Any, ...]:
+    def _context_values(self) -> dict[str, Any]:
         call = self._call
         seconds = self._statement_timeout
         if (remaining := call.remaining) is not None:
             seconds = min(seconds, remaining)
-        return (call.tenant, call.actor.id, call.actor.kind, max(1, int(seconds * 1000)))
+        return {
+            "tenant": call.tenant,
+            "actor": call.actor.id,
+            "kind": call.actor.kind,
+            "milliseconds": max(1, int(seconds * 1000)),
+        }
 
     def _key_values(self, key: str) -> dict[str, Any]:
         call = self._call

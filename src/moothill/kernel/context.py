@@ -16,7 +16,18 @@ from .errors import Internal
 from .events import EventPayload, PendingEvent
 from .identifiers import NOBODY, uuid7
 
-__all__ = ["EVERYTHING", "SYSTEM", "Actor", "ActorKind", "CallOptions", "Context", "Principal", "Transaction", "context", "current_context"]
+__all__ = [
+    "EVERYTHING",
+    "SYSTEM",
+    "Actor",
+    "ActorKind",
+    "CallOptions",
+    "Context",
+    "Principal",
+    "Transaction",
+    "context",
+    "current_context",
+]
 
 ActorKind = Literal["operator", "agent", "system"]
 

@@ -77,6 +77,7 @@ class MoothillError(Exception):
 
     kind: ClassVar[str] = "internal"
     code: ClassVar[str] = "internal"
+    http_status: ClassVar[int | None] = None  # where one error differs from its kind
     message: str
     context: dict[str, Any]
 
@@ -120,7 +121,7 @@ class MoothillError(Exception):
     @property
     def status(self) -> int:
         """HTTP status of this error."""
-        return KINDS[self.kind].status
+        return self.http_status or KINDS[self.kind].status
 
     @property
     def exit_code(self) -> int:

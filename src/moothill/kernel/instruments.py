@@ -3,12 +3,11 @@
 Counters are plain numbers read by `/metrics`; a process without that door pays almost nothing.
 """
 
+import logging
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-import structlog
 
 from .errors import Exhausted
 
@@ -21,7 +20,7 @@ __all__ = ["BUCKETS", "Instruments", "RateLimited"]
 # Upper bounds in seconds, close where our targets lie.
 BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-_log = structlog.get_logger("moothill")
+_log = logging.getLogger("moothill")
 
 
 class RateLimited(Exhausted):
@@ -61,12 +60,14 @@ class Instruments:
         if outcome == "internal" or seconds > 1.0:
             _log.warning(
                 "slow_or_failed_call",
-                operation=name,
-                outcome=outcome,
-                milliseconds=round(seconds * 1000, 1),
-                tenant=str(call.tenant),
-                actor=str(call.actor.id),
-                request=str(call.request_id),
+                extra={
+                    "operation": name,
+                    "outcome": outcome,
+                    "milliseconds": round(seconds * 1000, 1),
+                    "tenant": str(call.tenant),
+                    "actor": str(call.actor.id),
+                    "request": str(call.request_id),
+                },
             )
 
     def retried(self, operation: "Operation[Any, Any]") -> None:

@@ -100,7 +100,9 @@ class LocalExecutor:
         self.principal = principal
         self.door = door
 
-    async def run(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions) -> Any:
+    async def run(
+        self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions
+    ) -> Any:
         """Run one call; see the module docstring for the order of things."""
         around = _current.get()
         if around is not None and around.transaction is not None:
@@ -156,7 +158,10 @@ class LocalExecutor:
         if _current.get() is not None:
             raise errors.Conflict("A transaction is already open here; calls inside it join it.")
         call = Context(
-            principal=self.principal, operation="transaction", options=options or CallOptions(), door=self.door
+            principal=self.principal,
+            operation="transaction",
+            options=options or CallOptions(),
+            door=self.door,
         )
         async with self.runtime.database.begin(call, single=False) as unit:
             call.transaction = unit
@@ -180,7 +185,9 @@ class LocalExecutor:
             expires=expires,
         )
 
-    async def _run_root(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], call: Context) -> Any:
+    async def _run_root(
+        self, operation: Operation[Any, Any], arguments: Mapping[str, Any], call: Context
+    ) -> Any:
         authorise(operation, call.principal)
         self.runtime.instruments.admit(call)
         valid = operation.signature.validate(arguments)
@@ -188,7 +195,9 @@ class LocalExecutor:
         body = operation.body
         if call.options.dry_run:
             if operation.plan_body is None:
-                raise errors.Invalid(f"{operation.name} destroys nothing, so it has no dry run.", field="dry_run")
+                raise errors.Invalid(
+                    f"{operation.name} destroys nothing, so it has no dry run.", field="dry_run"
+                )
             body = operation.plan_body
         elif operation.kind == "job":
             return await self._enqueue(operation, valid)
@@ -200,7 +209,9 @@ class LocalExecutor:
                 return await body(service, **valid)
         key = call.options.idempotency_key
         if key is not None and operation.effect == "read":
-            raise errors.Invalid(f"{operation.name} is a read and takes no idempotency key.", field="idempotency_key")
+            raise errors.Invalid(
+                f"{operation.name} is a read and takes no idempotency key.", field="idempotency_key"
+            )
         for attempt in range(RETRIES):
             call.pending.clear()
             try:
@@ -214,7 +225,12 @@ class LocalExecutor:
         raise errors.Internal("unreachable")
 
     async def _attempt(
-        self, operation: Operation[Any, Any], body: Any, service: Service, valid: dict[str, Any], call: Context
+        self,
+        operation: Operation[Any, Any],
+        body: Any,
+        service: Service,
+        valid: dict[str, Any],
+        call: Context,
     ) -> Any:
         key = call.options.idempotency_key
         single = operation.mode == "single" and key is None and not call.options.dry_run
@@ -236,7 +252,9 @@ class LocalExecutor:
         self.runtime.committed(call)
         return result
 
-    async def _run_nested(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], around: Context) -> Any:
+    async def _run_nested(
+        self, operation: Operation[Any, Any], arguments: Mapping[str, Any], around: Context
+    ) -> Any:
         authorise(operation, around.principal)
         if around.read_only and operation.effect != "read":
             raise errors.Internal(f"{around.operation} is declared a read and may not call {operation.name}.")
@@ -316,5 +334,3 @@ async def _deadline(call: Context) -> AsyncIterator[None]:
 def json_ready(value: Any) -> Any:
     """A value as JSON-ready Python."""
     return orjson.loads(orjson.dumps(value, default=str))
-
-

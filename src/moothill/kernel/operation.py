@@ -8,7 +8,18 @@ is callable with exactly the method's keywords, and it also answers `.options(..
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    overload,
+)
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -73,7 +84,9 @@ class Job(BaseModel):
 
     id: UUID = Field(description="Ask `jobs.get` with it.")
     operation: str = Field(description="What is being done.")
-    state: Literal["waiting", "running", "completed", "failed", "cancelled"] = Field(description="Where it stands.")
+    state: Literal["waiting", "running", "completed", "failed", "cancelled"] = Field(
+        description="Where it stands."
+    )
     done: int = Field(0, description="Units done so far.")
     total: int | None = Field(None, description="Units in all, when known.")
     message: str = Field("", description="Last word of the work, or why it failed.")
@@ -157,7 +170,9 @@ class Operation(Generic[P, R]):
         """Input model, output adapter and parameters."""
         if self._signature is None:
             output = Job if self.kind == "job" else None
-            self._signature = read_signature(self.name, self.body, stream=self.kind == "stream", output=output)
+            self._signature = read_signature(
+                self.name, self.body, stream=self.kind == "stream", output=output
+            )
         return self._signature
 
     @property

@@ -33,10 +33,14 @@ class Page(BaseModel, Generic[T]):
     model_config = ConfigDict(frozen=True)
 
     items: list[T] = Field(description="The items, in the order of the list.")
-    next: str | None = Field(None, description="Give this as `cursor` to get the next page; null on the last.")
+    next: str | None = Field(
+        None, description="Give this as `cursor` to get the next page; null on the last."
+    )
 
     @classmethod
-    def cut(cls, rows: Sequence[T], *, limit: int, query: Sequence[Any], key: Callable[[T], Sequence[Any]]) -> "Page[T]":
+    def cut(
+        cls, rows: Sequence[T], *, limit: int, query: Sequence[Any], key: Callable[[T], Sequence[Any]]
+    ) -> "Page[T]":
         """A page of `limit` rows from `limit + 1` that were read; `key` gives a row's place."""
         more = len(rows) > limit
         kept = list(rows[:limit])
@@ -89,4 +93,6 @@ async def all_items(fetch: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncI
 
 
 PageSize = Annotated[int, Field(ge=1, le=1000, description="Most items on the page.")]
-Cursor = Annotated[str | None, Field(max_length=2000, description="`next` of the page before; none for the first page.")]
+Cursor = Annotated[
+    str | None, Field(max_length=2000, description="`next` of the page before; none for the first page.")
+]

@@ -13,7 +13,17 @@ from .context import CallOptions
 from .events import EventPayload
 from .operation import Operation
 
-__all__ = ["HANDLERS", "REGISTRY", "SCHEDULES", "Executor", "Handler", "Schedule", "Service", "handles", "scheduled"]
+__all__ = [
+    "HANDLERS",
+    "REGISTRY",
+    "SCHEDULES",
+    "Executor",
+    "Handler",
+    "Schedule",
+    "Service",
+    "handles",
+    "scheduled",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -101,7 +111,9 @@ class Service:
     def __init_subclass__(cls, *, group: str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if group in SERVICES:
-            raise TypeError(f"{cls.__qualname__}: the group {group!r} belongs to {SERVICES[group].__qualname__}")
+            raise TypeError(
+                f"{cls.__qualname__}: the group {group!r} belongs to {SERVICES[group].__qualname__}"
+            )
         cls.group = group
         found: dict[str, Operation[Any, Any]] = {}
         for name, member in list(vars(cls).items()):
@@ -124,7 +136,11 @@ def _check(operation: Operation[Any, Any]) -> None:
     if not operation.summary:
         raise TypeError(f"{operation.name}: its docstring's first line serves every door; write it")
     if operation.effect == "destroy" and operation.plan_body is None:
-        raise TypeError(f"{operation.name}: a destroying operation declares its dry run with @{operation.verb}.plan")
+        raise TypeError(
+            f"{operation.name}: a destroying operation declares its dry run with @{operation.verb}.plan"
+        )
     for parameter in signature.parameters:
         if not parameter.description:
-            raise TypeError(f"{operation.name}({parameter.name}): describe it in Annotated[..., Field(description=...)]")
+            raise TypeError(
+                f"{operation.name}({parameter.name}): describe it in Annotated[..., Field(description=...)]"
+            )

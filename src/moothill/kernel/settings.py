@@ -60,18 +60,27 @@ class Settings(BaseModel):
     url: str | None = Field(None, description="Address of a running Moothill server.")
     key: SecretStr | None = Field(None, description="API key for a running server.")
     tenant: str = Field("default", description="Slug or id of the tenant to work in.")
-    home: Path | None = Field(None, description="Folder of the embedded server; default: the user's data folder.")
-    postgres_major: int = Field(18, ge=16, le=18, description="Major version of the embedded server: 16 or 18.")
+    home: Path | None = Field(
+        None, description="Folder of the embedded server; default: the user's data folder."
+    )
+    postgres_major: int = Field(
+        18, ge=16, le=18, description="Major version of the embedded server: 16 or 18."
+    )
 
     pool_min: int = Field(2, ge=0, le=1000, description="Connections kept open.")
     pool_max: int = Field(20, ge=1, le=1000, description="Most connections of this process.")
     connect_timeout: Duration = Field(timedelta(seconds=10), description="Longest wait for a connection.")
-    idle_timeout: Duration = Field(timedelta(seconds=30), description="An idle connection above the minimum closes after this.")
+    idle_timeout: Duration = Field(
+        timedelta(seconds=30), description="An idle connection above the minimum closes after this."
+    )
     max_lifetime: Duration = Field(timedelta(hours=1), description="A connection is renewed after this.")
     statement_timeout: Duration = Field(timedelta(seconds=30), description="Longest run of one statement.")
     lock_timeout: Duration = Field(timedelta(seconds=10), description="Longest wait for a lock.")
     tenant_share: float = Field(
-        0.5, gt=0, le=1, description="Largest part of the pool that one tenant may hold; beyond it: exhausted."
+        0.5,
+        gt=0,
+        le=1,
+        description="Largest part of the pool that one tenant may hold; beyond it: exhausted.",
     )
     application_name: str = Field("moothill", max_length=63, description="Name shown in pg_stat_activity.")
     tls: str | None = Field(None, description="sslmode; default verify-full off loopback, prefer on it.")
@@ -79,17 +88,23 @@ class Settings(BaseModel):
         "schema_migrations", pattern=r"^[a-z_][a-z0-9_]{0,44}$", description="Table that records migrations."
     )
 
-    embedding_provider: str = Field("wordllama", description="wordllama, openai, sentence-transformers or a plug-in.")
+    embedding_provider: str = Field(
+        "wordllama", description="wordllama, openai, sentence-transformers or a plug-in."
+    )
     embedding_model: str | None = Field(None, description="Model name of the provider.")
     embedding_url: str | None = Field(None, description="Base URL of an OpenAI-compatible endpoint.")
     embedding_key: SecretStr | None = Field(None, description="Key of the embedding endpoint.")
-    embedding_dimensions: int | None = Field(None, ge=8, le=4000, description="Dimensions, where the model lets choose.")
+    embedding_dimensions: int | None = Field(
+        None, ge=8, le=4000, description="Dimensions, where the model lets choose."
+    )
 
     rate_limit: int = Field(600, ge=1, description="Calls a minute allowed to one key.")
     body_limit: int = Field(4_194_304, ge=1024, description="Largest HTTP request body, in bytes.")
     worker: bool = Field(True, description="Run scheduled jobs and event handlers in the server process.")
     strict: bool = Field(False, description="Refuse PostgreSQL minors with known holes instead of warning.")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged."
+    )
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, /, **given: Any) -> "Settings":
@@ -141,7 +156,13 @@ _ADDRESS_FAMILIES = (
         "password": "POSTGRES_PASSWORD",
     },
 )
-_TLS_WORDS = {"true": "verify-full", "1": "verify-full", "on": "verify-full", "false": "disable", "0": "disable"}
+_TLS_WORDS = {
+    "true": "verify-full",
+    "1": "verify-full",
+    "on": "verify-full",
+    "false": "disable",
+    "0": "disable",
+}
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -38,6 +38,12 @@ class Parameter:
     description: str
     is_plain: bool
     is_list: bool
+    bare: Any
+
+    @property
+    def is_positional(self) -> bool:
+        """Whether the command line takes it by position: required, one plain value."""
+        return self.required and self.is_plain and not self.is_list and self.bare is not bool
 
 
 @dataclass(frozen=True)
@@ -64,9 +70,13 @@ class Signature:
     def has_secret(self) -> bool:
         """Whether the result carries a secret that is shown once."""
         model = self.output_type
-        return isinstance(model, type) and issubclass(model, BaseModel) and any(
-            isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("secret")
-            for field in model.model_fields.values()
+        return (
+            isinstance(model, type)
+            and issubclass(model, BaseModel)
+            and any(
+                isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("secret")
+                for field in model.model_fields.values()
+            )
         )
 
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +99,11 @@ class Signature:
 
 def _explain(signature: Signature, error: ValidationError) -> InvalidArguments:
     problems = [
-        {"field": ".".join(map(str, item["loc"])) or "(arguments)", "rule": item["type"], "message": item["msg"]}
+        {
+            "field": ".".join(map(str, item["loc"])) or "(arguments)",
+            "rule": item["type"],
+            "message": item["msg"],
+        }
         for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]
     ]
     first = problems[0]
@@ -110,13 +124,17 @@ def check_plain(value: Any, *, field: str = "", depth: int = 0) -> None:
     """
     if depth > MAX_DEPTH:
         raise InvalidArguments(
-            f"{field or 'The arguments'} nests deeper than {MAX_DEPTH} levels; flatten it.", field=field, rule="depth"
+            f"{field or 'The arguments'} nests deeper than {MAX_DEPTH} levels; flatten it.",
+            field=field,
+            rule="depth",
         )
     if isinstance(value, str):
         if "\x00" in value:
             raise InvalidArguments(f"{field} holds a NUL character; remove it.", field=field, rule="nul")
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            raise InvalidArguments(f"{field} holds a lone surrogate; send valid Unicode.", field=field, rule="surrogate")
+            raise InvalidArguments(
+                f"{field} holds a lone surrogate; send valid Unicode.", field=field, rule="surrogate"
+            )
     elif isinstance(value, Mapping):
         for key, item in value.items():
             check_plain(key, field=f"{field} (a key)", depth=depth + 1)
@@ -158,6 +176,7 @@ def read_signature(name: str, body: Callable[..., Any], *, stream: bool, output:
                 description=_description(annotation),
                 is_plain=_is_scalar(bare),
                 is_list=is_list,
+                bare=bare,
             )
         )
     if "return" not in hints:
@@ -203,7 +222,9 @@ def _is_scalar(bare: Any) -> bool:
 def _refuse_unrenderable(where: str, annotation: Any) -> None:
     bare, _ = _bare(annotation)
     if get_origin(bare) in (Union, types.UnionType):
-        raise TypeError(f"{where}: a union other than Optional cannot be an option of the command line; choose one type")
+        raise TypeError(
+            f"{where}: a union other than Optional cannot be an option of the command line; choose one type"
+        )
     if bare in (inspect.Parameter.empty, Any):
         raise TypeError(f"{where}: Any cannot be documented; name the type")
 

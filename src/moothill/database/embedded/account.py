@@ -89,7 +89,7 @@ def choose_account(*places: Path) -> Account:
     for place in places:
         try:
             status = place.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         if status.st_uid != 0:
             return Account(status.st_uid, status.st_gid, _name(status.st_uid), changed=True)

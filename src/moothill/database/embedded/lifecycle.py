@@ -42,6 +42,7 @@ _TELL_SECONDS = 0.25
 # Patience with others' leavings; a start of our own has no limit while its process lives.
 _ORPHANS_SECONDS = 5.0
 _UNASKED_STOP_SECONDS = 10.0
+_SILENCE_SECONDS = 30.0
 _FAST_STOP_SECONDS = 60.0
 _GIVE_UP_SECONDS = 90.0
 
@@ -163,7 +164,7 @@ class Lifecycle:
         told_at = time.monotonic()
         stuck_since: tuple[State, float] | None = None
         ended_orphans = False
-        while (state := self._process.state()) is not State.READY:
+        while (state := self._process.state()) is not State.READY or not self._process.answers():
             if abandoned.is_set():
                 raise Abandoned
             self._process.check_alive()
@@ -185,6 +186,12 @@ class Lifecycle:
                     _log.warning("embedded_server_orphans_ended", extra={"folder": str(self.folder.path)})
                     self._process.end_orphans()
                     ended_orphans = True
+            elif state is State.READY and stuck > _SILENCE_SECONDS:
+                raise EmbeddedServerFailed(
+                    f"The embedded server in {self.folder.path} runs and does not answer. Look into its log "
+                    f"({self.folder.log}), or end its processes and start again.",
+                    folder=str(self.folder.path),
+                )
             elif state is State.STOPPING and stuck > _UNASKED_STOP_SECONDS:
                 # Somebody asked for a shutdown that waits for every client to leave.
                 self._process.ask_to_stop(signal.SIGINT)
@@ -197,8 +204,9 @@ class Lifecycle:
     def _progress(self, state: State) -> tuple[str, str]:
         if state is State.STARTING:
             words = self._process.last_words()
-            recovering = any(word in words for word in ("recovery", "redo", "data directory"))
-            return "recovering" if recovering else "starting", words or "PostgreSQL is starting."
+            if any(word in words for word in ("recovery", "redo", "data directory")):
+                return "recovering", words
+            return "starting", "PostgreSQL is starting."
         if state is State.STOPPING:
             return "waiting", "Waiting for the earlier server to stop."
         return "waiting", "Waiting for processes of an earlier server to end."

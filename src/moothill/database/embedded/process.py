@@ -76,9 +76,19 @@ class ServerProcess:
         if told is None or not _exists(told.process):
             mine = self._start_of_ours()
             return State.STARTING if mine and mine.poll() is None else State.ORPHANED
-        return {"ready": State.READY, "standby": State.READY, "stopping": State.STOPPING}.get(
-            told.status, State.STARTING
-        )
+        return {"ready": State.READY, "stopping": State.STOPPING}.get(told.status, State.STARTING)
+
+    def answers(self) -> bool:
+        """Whether somebody speaks PostgreSQL's protocol on the socket, ready or not.
+
+        The file only says how its writer left it, and a process that was killed lingers for some
+        milliseconds while the kernel takes its memory apart.
+        """
+        told = PostmasterFile.read(self._folder.data)
+        if told is None:
+            return False
+        address = make_conninfo(host=str(told.socket), port="5432", connect_timeout="2")
+        return pq.PGconn.ping(address.encode()) in (pq.Ping.OK, pq.Ping.REJECT)
 
     def socket(self) -> Path | None:
         """The folder of the running server's socket."""
@@ -181,8 +191,7 @@ class ServerProcess:
         told = PostmasterFile.read(self._folder.data)
         if told is None or not _exists(told.process):
             return
-        address = make_conninfo(host=str(told.socket), port="5432", connect_timeout="3")
-        if pq.PGconn.ping(address.encode()) in (pq.Ping.OK, pq.Ping.REJECT):
+        if self.answers():
             raise self._failure(f"process {told.process}, not started by Moothill, serves it; stop it first")
         (self._folder.data / "postmaster.pid").unlink(missing_ok=True)
 
@@ -217,9 +226,12 @@ class ServerProcess:
 
 
 def _exists(process: int) -> bool:
-    """Whether a process of ours has this number (one of somebody else's is not our server)."""
+    """Whether a live process of ours has this number (one of somebody else's is not our server)."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, PermissionError, OverflowError):
         return False
+    # A zombie that nobody collects (a container without an init) is not alive.
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return process > 0

@@ -54,7 +54,8 @@ class Tenants(Service, group="tenants"):
         slug: Slug,
         name: Annotated[str, Field(min_length=1, max_length=255, description="Name for people.")],
         project: Annotated[
-            str, Field(min_length=1, max_length=255, description="Groups tenants; names are unique within it.")
+            str,
+            Field(min_length=1, max_length=255, description="Groups tenants; names are unique within it."),
         ] = "default-project",
     ) -> Tenant:
         """Make a tenant."""

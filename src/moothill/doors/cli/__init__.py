@@ -1,0 +1,5 @@
+"""The command line: every operation as `moothill GROUP VERB`, and the commands of an operator."""
+
+from .app import main
+
+__all__ = ["main"]

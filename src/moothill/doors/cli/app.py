@@ -1,0 +1,95 @@
+"""The tree of commands. Only what is called is built, so that `moothill --help` stays quick."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module, metadata
+from typing import Annotated
+
+import typer
+
+from .groups import COMMANDS, GROUPS
+from .options import GlobalOptions
+
+__all__ = ["build", "main"]
+
+# The catalogue import keeps its natural name here; operations cannot be called by a Python keyword.
+ALIASES = {("agents", "import"): ("agents", "load")}
+_VALUED = {"--url", "--dsn", "--folder", "--tenant", "-t"}
+
+
+def build(named: str | None = None) -> typer.Typer:
+    """The command line; only the group or command `named` is built whole, the others for the help.
+
+    Args:
+        named: what is about to be called; None builds placeholders only.
+    """
+    app = typer.Typer(
+        name="moothill",
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        suggest_commands=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name, (module, summary) in COMMANDS.items():
+        if name == named:
+            import_module(f".commands.{module}", __package__).add_to(app, name)
+        else:
+            app.command(name, help=summary)(_nothing)
+    groups = dict(GROUPS)
+    if named is not None and named not in COMMANDS:
+        from .operations import group_app, group_summaries
+
+        groups = group_summaries()
+    for name in sorted(groups):
+        sub = group_app(name) if name == named else typer.Typer(help=groups[name])
+        if name != named:
+            sub.command("nothing")(_nothing)
+        app.add_typer(sub, name=name, rich_help_panel="Operations")
+    return app
+
+
+def _nothing() -> None:
+    """Stand in for a command that is not called."""
+
+
+def _root(
+    ctx: typer.Context,
+    url: Annotated[str | None, typer.Option(help="Address of a running server.")] = None,
+    dsn: Annotated[str | None, typer.Option(help="PostgreSQL DSN of moothill_app.")] = None,
+    folder: Annotated[str | None, typer.Option(help="Folder of an embedded server.")] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", "-t", help="Slug or id of the tenant.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """The system of record for societies of AI agents, on PostgreSQL."""
+    ctx.obj = GlobalOptions(url=url, dsn=dsn, folder=folder, tenant=tenant, json_output=json_output)
+
+
+def _named(arguments: Sequence[str]) -> str | None:
+    """The first word that is no option nor the value of one."""
+    skip = False
+    for word in arguments:
+        if skip:
+            skip = False
+        elif word in _VALUED:
+            skip = True
+        elif not word.startswith("-"):
+            return word
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: run a command and exit with the code of its error's kind."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given == ["--version"]:
+        print(f"moothill {metadata.version('moothill')}")  # noqa: T201
+        return
+    for alias, real in ALIASES.items():
+        for start in range(len(given) - 1):
+            if tuple(given[start : start + 2]) == alias:
+                given[start : start + 2] = real
+                break
+    words = os.environ["COMP_WORDS"].split()[1:] if "_MOOTHILL_COMPLETE" in os.environ else given
+    build(_named(words))(args=given)

@@ -1,0 +1,18 @@
+"""What the top-level help shows without importing anything: kept fresh by a test."""
+
+# Name -> (module under commands/, first line of its help).
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("up", "Start the server: HTTP, console, worker and, where no database is named, an embedded one."),
+    "mcp": ("mcp", "Serve agents over MCP on standard input and output."),
+    "db": ("db", "Migrations, roles and checks of the database."),
+    "batch": ("batch", "Run a file of operations in one transaction."),
+    "bench": ("bench", "Measure this machine and print the table."),
+    "reference": ("reference", "Write the generated pages of the documentation."),
+}
+
+# Group -> first line of its help.
+GROUPS: dict[str, str] = {
+    "keys": "API keys: issue, list, rotate, revoke.",
+    "operations": "What can be done here, and doing several things at once.",
+    "tenants": "Societies: make, find, suspend and resume them.",
+}

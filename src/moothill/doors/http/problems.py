@@ -1,0 +1,100 @@
+"""What can go wrong before an operation is reached, and how any error is told in HTTP.
+
+Every refusal of this door is a problem document (RFC 9457), the framework's own included.
+"""
+
+import math
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from ...kernel.errors import Exhausted, Invalid, MoothillError, NotFound, Unavailable
+
+__all__ = [
+    "PROBLEM_TYPE",
+    "BodyTooLarge",
+    "BodyTooSlow",
+    "MalformedJson",
+    "MalformedRequest",
+    "MethodNotAllowed",
+    "ServerStopping",
+    "TooManyStreams",
+    "UnknownRoute",
+    "WrongContentType",
+    "extra_headers",
+    "problem_body",
+]
+
+PROBLEM_TYPE = b"application/problem+json"
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class UnknownRoute(NotFound):
+    """Nothing is served at this path; /docs lists what is."""
+
+
+class MethodNotAllowed(Invalid):
+    """This path does not answer that method."""
+
+    status = 405
+
+
+class BodyTooLarge(Invalid):
+    """The request body is larger than this server accepts; send less at a time."""
+
+    status = 413
+
+
+class BodyTooSlow(Unavailable):
+    """The request body did not arrive in time; send it again."""
+
+    status = 408
+
+
+class WrongContentType(Invalid):
+    """Arguments travel as JSON; send `Content-Type: application/json`."""
+
+    status = 415
+
+
+class MalformedJson(Invalid):
+    """The request body is not valid JSON; nothing was changed."""
+
+    status = 400
+
+
+class MalformedRequest(Invalid):
+    """A header or the query of this request cannot be read; nothing was changed."""
+
+    status = 400
+
+
+class TooManyStreams(Exhausted):
+    """This key holds as many open streams as it may; close one first."""
+
+
+class ServerStopping(Unavailable):
+    """This server is stopping; connect again and go on from the last item."""
+
+
+def problem_body(error: MoothillError, request_id: UUID) -> bytes:
+    """The problem document of an error in one request."""
+    return orjson.dumps(error.to_problem(instance=f"urn:uuid:{request_id}"), default=str)
+
+
+def extra_headers(error: MoothillError) -> Headers:
+    """The headers that HTTP wants beside some errors: how to authenticate, when to retry, what is allowed."""
+    found: Headers = []
+    if error.kind == "unauthenticated":
+        found.append((b"www-authenticate", b'Bearer realm="moothill"'))
+    if error.retryable:
+        found.append((b"retry-after", str(_seconds(error.context.get("retry_after"))).encode()))
+    if isinstance(error, MethodNotAllowed):
+        found.append((b"allow", ", ".join(error.context["allow"]).encode()))
+    return found
+
+
+def _seconds(wait: Any) -> int:
+    return max(1, math.ceil(wait)) if isinstance(wait, int | float) and math.isfinite(wait) else 1

@@ -1,0 +1,65 @@
+"""Who is calling: from the headers of a request to the executor that runs its call."""
+
+import time
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from ...database.pool import Database
+from ...kernel.context import Principal
+from ...kernel.local import LocalExecutor, Runtime
+from ...session import enter_tenant, view_as
+from ...tenancy.keys import KeyGate
+from .request import RequestHeaders
+
+__all__ = ["Entrance"]
+
+_VIEW_SECONDS = 60.0
+_MOST_VIEWS = 1_000
+
+
+@dataclass(slots=True)
+class Entrance:
+    """Turns headers into executors.
+
+    A view as an agent is looked up, and so recorded, once a minute for a key and an agent,
+    not at each request: opening the view is the event, and each write names both actors anyway.
+    """
+
+    runtime: Runtime
+    database: Database
+    gate: KeyGate
+    _views: dict[tuple[UUID | None, UUID, str], tuple[float, Principal]] = field(default_factory=dict)
+
+    async def executor(self, headers: RequestHeaders) -> LocalExecutor:
+        """The executor of the caller, in the tenant and with the eyes asked for.
+
+        Raises:
+            Unauthenticated: no key, or one that is not valid.
+            Forbidden: the key's tenant is suspended, or the key may not view as others.
+            NotFound: no such tenant that the key may enter, or no such agent.
+        """
+        principal = await self.gate.authenticate(headers.secret)
+        if headers.tenant is not None:
+            principal = await enter_tenant(self.database, principal, headers.tenant)
+        local = LocalExecutor(self.runtime, principal, door="http")
+        return local if headers.view_as is None else await self._view(local, headers.view_as)
+
+    def forget(self) -> None:
+        """Trust no cached answer any more: a key or a tenant changed."""
+        self.gate.forget()
+        self._views.clear()
+
+    def forget_views(self) -> None:
+        """Look agents up again: one changed."""
+        self._views.clear()
+
+    async def _view(self, local: LocalExecutor, agent: str) -> LocalExecutor:
+        place = (local.principal.key, local.principal.tenant, agent)
+        known = self._views.get(place)
+        if known is not None and time.monotonic() < known[0]:
+            return LocalExecutor(self.runtime, known[1], door="http")
+        seen = await view_as(local, agent)
+        if len(self._views) >= _MOST_VIEWS:
+            self._views.clear()
+        self._views[place] = (time.monotonic() + _VIEW_SECONDS, seen.principal)
+        return seen
