@@ -5,6 +5,8 @@ take a database of their own (`fresh_database`), cloned from a migrated template
 """
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -34,14 +36,12 @@ def settings() -> Settings:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServer]:
+async def server() -> AsyncIterator[EmbeddedServer]:
     """The embedded server of this run."""
     major = int(os.environ.get("MOOTHILL_TEST_MAJOR", "18"))
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "server"
-    # PostgreSQL runs as another user than root and must be able to enter.
-    for parent in (base.parent, base):
-        parent.chmod(0o755)
+    # Not under pytest's own folder: PostgreSQL runs as another user than root and must be able to enter.
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
+    folder = Path(tempfile.gettempdir()) / f"moothill-test-{run[:12]}"
     running = EmbeddedServer(folder, major=major, settings={"max_connections": "300"})
 
     async def first_start(started: EmbeddedServer) -> None:
@@ -54,8 +54,10 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embe
             )
             await Migrator(started.dsn("migrator", name)).migrate()
 
-    async with running.running(bootstrap=first_start):
-        yield running
+    await running.start(bootstrap=first_start)
+    yield running
+    if await running.stop():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest_asyncio.fixture(scope="session")
