@@ -1,0 +1,5 @@
+"""`python -m moothill`: the command line."""
+
+from .doors.cli import main
+
+main()
