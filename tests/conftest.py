@@ -14,13 +14,14 @@ from pathlib import Path
 import psycopg
 import pytest
 import pytest_asyncio
+from psycopg import sql
+
 from moothill.database.embedded import EmbeddedServer
 from moothill.database.migrate import Migrator
 from moothill.database.roles import bootstrap
 from moothill.kernel.settings import Settings
 from moothill.moot import Moot
 from moothill.session import open_database
-from psycopg import sql
 
 DATABASE = "moothill"
 TEMPLATE = "moothill_template"
@@ -64,7 +65,11 @@ async def server() -> AsyncIterator[EmbeddedServer]:
 async def platform(server: EmbeddedServer, settings: Settings) -> AsyncIterator[Moot]:
     """A Moot above all tenants, on the shared database."""
     moot = await open_database(
-        server.dsn("app", DATABASE), settings, "default", migrator_dsn=server.dsn("migrator", DATABASE), create=True
+        server.dsn("app", DATABASE),
+        settings,
+        "default",
+        migrator_dsn=server.dsn("migrator", DATABASE),
+        create=True,
     )
     yield moot
     await moot.close()
@@ -106,7 +111,10 @@ async def fresh_database(server: EmbeddedServer) -> AsyncIterator[DatabaseFactor
                 sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
             )
         await bootstrap(
-            server.dsn("admin"), name, app_password=server.password("app"), migrator_password=server.password("migrator")
+            server.dsn("admin"),
+            name,
+            app_password=server.password("app"),
+            migrator_password=server.password("migrator"),
         )
         made.append(name)
         return name
@@ -124,5 +132,3 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder of real data here; MOOTHILL_SHARED_DATA names one")
     return folder
-
-

@@ -70,9 +70,7 @@ class Moot:
         """
         open_one = getattr(self.executor, "transaction", None)
         if open_one is None:
-            raise Invalid(
-                "An interactive transaction needs a database connection; over a URL use batch([...])."
-            )
+            raise Invalid("An interactive transaction needs a database connection; over a URL use batch([...]).")
         async with open_one(CallOptions(reason=reason)):
             yield self
 

@@ -134,9 +134,7 @@ class DeferredExecutor:
             self._real = await self._resolve()
         return self._real
 
-    async def run(
-        self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions
-    ) -> Any:
+    async def run(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions) -> Any:
         """Run one call there."""
         return await (await self.real()).run(operation, arguments, options)
 
@@ -291,12 +289,8 @@ async def open_database(
         if found is None and create and tenant == DEFAULT_TENANT:
             found = await _create_default(runtime)
         if found is None:
-            raise TenantUnknown(
-                f"There is no tenant {tenant!r}; `moothill tenants create --slug {tenant}` makes it."
-            )
-        principal = Principal(
-            tenant=found["id"], tenant_slug=found["slug"], actor=OPERATOR, scopes=EVERYTHING
-        )
+            raise TenantUnknown(f"There is no tenant {tenant!r}; `moothill tenants create --slug {tenant}` makes it.")
+        principal = Principal(tenant=found["id"], tenant_slug=found["slug"], actor=OPERATOR, scopes=EVERYTHING)
         session = Session(settings, stack, runtime, database, migrator_dsn)
         return Moot(LocalExecutor(runtime, principal), session)
     except BaseException:

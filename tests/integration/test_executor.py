@@ -7,6 +7,8 @@ from typing import Annotated
 from uuid import uuid4
 
 import pytest
+from pydantic import BaseModel, Field
+
 from moothill.database.queries import One, Queries, Run
 from moothill.kernel import Plan, Service, context, operation
 from moothill.kernel.errors import Conflict, Forbidden, Internal, Invalid, NotFound, Unavailable
@@ -14,7 +16,6 @@ from moothill.kernel.local import LocalExecutor
 from moothill.kernel.service import REGISTRY, SERVICES
 from moothill.moot import Moot
 from moothill.tenancy.tenants.models import TenantCreated
-from pydantic import BaseModel, Field
 
 Name = Annotated[str, Field(max_length=100, description="A key.")]
 
@@ -274,4 +275,3 @@ async def test_deadlocks_are_retried_until_both_are_done(moot: Moot) -> None:
 async def test_a_call_outside_of_any_operation_is_told_so() -> None:
     with pytest.raises(Internal, match="No operation is running"):
         context()
-

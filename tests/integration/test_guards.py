@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 
 import psycopg
 import pytest
+
 from moothill.database.embedded import EmbeddedServer
 from moothill.database.guards import GuardMissing, guards, inspect_guards
 from moothill.database.pool import Database
 from moothill.kernel.errors import Conflict
 from moothill.kernel.settings import Settings
 from moothill.session import open_database
-
 from tests.conftest import DATABASE
 
 MakeDatabase = Callable[[], Awaitable[str]]
@@ -23,7 +23,10 @@ MUTATIONS = {
         "create table moothill.careless (tenant_id uuid not null, id uuid, primary key (tenant_id, id))",
         "grant select on moothill.careless to moothill_app",
     ],
-    "powerless_app": ["create role clone_power noinherit bypassrls", "grant clone_power to moothill_readonly"],
+    "powerless_app": [
+        "create role clone_power noinherit bypassrls",
+        "grant clone_power to moothill_readonly",
+    ],
     "bound_owner": ["alter table moothill.incarnations owner to postgres"],
     "invoker_views": ["create view moothill.leak as select * from moothill.tenants"],
     "no_materialised_views": ["create materialized view moothill.stale as select 1 as x"],
@@ -60,7 +63,9 @@ async def faults(server: EmbeddedServer, database: str, settings: Settings, role
         await opened.close()
 
 
-async def test_all_guards_stand_on_a_fresh_database(server: EmbeddedServer, settings: Settings, platform: object) -> None:
+async def test_all_guards_stand_on_a_fresh_database(
+    server: EmbeddedServer, settings: Settings, platform: object
+) -> None:
     assert await faults(server, DATABASE, settings) == set()
 
 
@@ -133,7 +138,8 @@ CATALOG = {
     """,
     "identifiers of at most 45 characters (portable)": """
         select relname from pg_class
-        where relnamespace = 'moothill'::regnamespace and length(relname) > 45 and relname !~ '_(pkey|idx|key|fkey)[0-9]*$'
+        where relnamespace = 'moothill'::regnamespace and length(relname) > 45
+          and relname !~ '_(pkey|idx|key|fkey)[0-9]*$'
     """,
 }
 

@@ -8,12 +8,12 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
+
 from moothill.database.embedded import EmbeddedServer
 from moothill.doors.mcp.tools import call_tool, tools_of
 from moothill.kernel.errors import Forbidden, Invalid, NotFound
 from moothill.kernel.service import REGISTRY
 from moothill.moot import Moot
-
 from tests.conftest import DATABASE
 
 
@@ -41,7 +41,8 @@ async def test_an_outside_client_finds_describes_and_calls(server: EmbeddedServe
         described = await outside.call_tool("operations_describe", {"operation": "keys.create"})
         assert described.structured_content["input"]["required"] == ["name", "scopes"]
         made = await outside.call_tool(
-            "call_operation", {"operation": "keys.create", "arguments": {"name": "k", "scopes": ["agents:read"]}}
+            "call_operation",
+            {"operation": "keys.create", "arguments": {"name": "k", "scopes": ["agents:read"]}},
         )
         assert made.structured_content["secret"].startswith("moot_")
         read = await outside.read_resource("moothill://operations/describe/keys.list")
@@ -59,7 +60,8 @@ async def test_errors_are_results_that_a_model_can_read(server: EmbeddedServer, 
         invalid = await outside.call_tool("call_operation", {"operation": "keys.list", "arguments": {"limit": -1}})
         assert invalid.structured_content["context"]["field"] == "limit"
         writing = await outside.call_tool(
-            "call_operation", {"operation": "keys.create", "arguments": {"name": "k", "scopes": ["agents:read"]}}
+            "call_operation",
+            {"operation": "keys.create", "arguments": {"name": "k", "scopes": ["agents:read"]}},
         )
         assert writing.structured_content["kind"] == "forbidden"
         with pytest.raises(MCPError):
@@ -93,9 +95,7 @@ async def test_every_call_is_reachable_by_its_tool_name(moot: Moot) -> None:
 
 
 async def test_a_dry_run_and_an_idempotency_key_go_beside_the_arguments(moot: Moot) -> None:
-    made = await call_tool(
-        moot.executor, "keys_create", {"name": "k", "scopes": ["agents:read"], "_reason": "a test"}
-    )
+    made = await call_tool(moot.executor, "keys_create", {"name": "k", "scopes": ["agents:read"], "_reason": "a test"})
     plan = await call_tool(moot.executor, "keys_revoke", {"key": made["key"]["id"], "_dry_run": True})
     assert plan["counts"] == {"keys": 1}
     assert (await moot.keys.list()).items[0].revoked_at is None

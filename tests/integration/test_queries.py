@@ -5,14 +5,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-import moothill.moot  # noqa: F401  # registers every service and its statements
 import psycopg
 import pytest
+from pydantic import BaseModel
+
+import moothill.moot  # registers every service and its statements
 from moothill.database.embedded import EmbeddedServer
 from moothill.database.queries import Statement, parse_queries, statements
 from moothill.database.wire import compile_statement
-from pydantic import BaseModel
-
 from tests.conftest import DATABASE
 
 OURS = {place: found for place, found in statements().items() if not place.startswith(("integration/", "unit/"))}
@@ -45,9 +45,7 @@ def test_it_names_the_tenant_for_every_tenant_table(place: str) -> None:
     statement, _ = OURS[place]
     bare = re.sub(r"--[^\n]*|'(?:[^']|'')*'", "", statement.sql)
     tables = re.findall(r"\b(?:from|join|update|into)\s+(?:only\s+)?([a-z_]+)\b(?!\s*\()", bare)
-    tenant_tables = [
-        table for table in tables if table in TENANT_TABLES
-    ]
+    tenant_tables = [table for table in tables if table in TENANT_TABLES]
     if tenant_tables:
         assert bare.count("%(tenant)s") >= 1, f"{tenant_tables} without a tenant"
 

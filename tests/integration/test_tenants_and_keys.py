@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+
 from moothill.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from moothill.moot import Moot
 from moothill.tenancy.keys import KeyGate

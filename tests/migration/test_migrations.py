@@ -8,6 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 import pytest_asyncio
+from psycopg import sql
+
 from moothill.database.embedded import EmbeddedServer
 from moothill.database.migrate import (
     Migration,
@@ -20,7 +22,6 @@ from moothill.database.migrate import (
 )
 from moothill.database.roles import bootstrap
 from moothill.kernel.errors import Conflict, Invalid
-from psycopg import sql
 
 SNAPSHOT = """
 select 'relation', c.oid::regclass::text, c.relkind::text, coalesce(c.reloptions::text, ''),
@@ -58,7 +59,10 @@ async def empty(server: EmbeddedServer) -> AsyncIterator[str]:
     """A database with roles and extension, not migrated."""
     name = f"empty_{id(object()):x}"
     await bootstrap(
-        server.dsn("admin"), name, app_password=server.password("app"), migrator_password=server.password("migrator")
+        server.dsn("admin"),
+        name,
+        app_password=server.password("app"),
+        migrator_password=server.password("migrator"),
     )
     yield name
     async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
@@ -73,7 +77,8 @@ async def snapshot(server: EmbeddedServer, database: str) -> list[Any]:
 async def populate(server: EmbeddedServer, database: str) -> None:
     """Rows in every table that takes a minimal row; what does not exist yet is left out."""
     statements = [
-        "insert into moothill.tenants (id, slug, name) select gen_random_uuid(), 'p' || n, 'p' || n from generate_series(1, 3) n",
+        "insert into moothill.tenants (id, slug, name) "
+        "select gen_random_uuid(), 'p' || n, 'p' || n from generate_series(1, 3) n",
         "insert into moothill.events (tenant_id, id, kind, actor, actor_kind, operation) "
         "select id, mt.uuid7_floor(now()), 'x.y', id, 'system', 'x.y' from moothill.tenants",
         "insert into moothill.agents (tenant_id, id, agent_id, name, type) "
@@ -135,7 +140,10 @@ async def test_a_failing_migration_changes_nothing_and_says_where(
     await migrator.migrate()
     before = await snapshot(server, empty)
     broken = Migration(
-        len(history()) + 1, "broken", "-- phase: pre\ncreate table moothill.half (a int);\nselect 1/0;\n", "select 1;"
+        len(history()) + 1,
+        "broken",
+        "-- phase: pre\ncreate table moothill.half (a int);\nselect 1/0;\n",
+        "select 1;",
     )
     known = [*history(), broken]
     monkeypatch.setattr("moothill.database.migrate.history", lambda: known)
@@ -206,7 +214,11 @@ def test_the_history_has_no_gaps_and_every_file_says_its_phase() -> None:
 def test_a_new_pair_of_files_gets_the_next_number(tmp_path: Path) -> None:
     first, _ = create_migration(tmp_path, "voting")
     second, down = create_migration(tmp_path, "ballots")
-    assert (first.name, second.name, down.name) == ("0001_voting.up.sql", "0002_ballots.up.sql", "0002_ballots.down.sql")
+    assert (first.name, second.name, down.name) == (
+        "0001_voting.up.sql",
+        "0002_ballots.up.sql",
+        "0002_ballots.down.sql",
+    )
     for bad in ("Voting", "a-b", "x" * 60, "../up"):
         with pytest.raises(Invalid):
             create_migration(tmp_path, bad)

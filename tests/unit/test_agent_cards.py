@@ -42,9 +42,7 @@ CARD: dict[str, Any] = {
     "securitySchemes": {
         "oauth": {
             "oauth2SecurityScheme": {
-                "flows": {
-                    "clientCredentials": {"tokenUrl": "https://example.com/t", "scopes": {"read": "Read."}}
-                }
+                "flows": {"clientCredentials": {"tokenUrl": "https://example.com/t", "scopes": {"read": "Read."}}}
             }
         },
         "key": {"apiKeySecurityScheme": {"location": "header", "name": "X-Key"}},
@@ -194,11 +192,7 @@ def test_a_card_may_be_written_in_snake_case() -> None:
             "http or https",
         ),
         (
-            {
-                "supportedInterfaces": [
-                    {"url": "https://h:99999", "protocolBinding": "X", "protocolVersion": "1.0"}
-                ]
-            },
+            {"supportedInterfaces": [{"url": "https://h:99999", "protocolBinding": "X", "protocolVersion": "1.0"}]},
             "supportedInterfaces[0].url",
             "not a valid URL",
         ),
@@ -209,9 +203,7 @@ def test_a_card_may_be_written_in_snake_case() -> None:
         ({"provider": {"organization": "x"}}, "provider.url", "is missing"),
     ],
 )
-def test_a_bad_card_is_refused_with_the_field_at_fault(
-    change: dict[str, Any], field: str, reason: str
-) -> None:
+def test_a_bad_card_is_refused_with_the_field_at_fault(change: dict[str, Any], field: str, reason: str) -> None:
     item = item_of(dumped({**CARD, **change}))
     assert isinstance(item, BadRecord), item
     assert item.field == field
@@ -318,9 +310,7 @@ def test_an_agent_without_an_address_needs_one_for_its_card() -> None:
     agent = CatalogueEntry(agent_id="a", name="A")
     with pytest.raises(CardNeedsInterface, match="give it a url or an interface"):
         export_card(agent)
-    card = json.loads(
-        export_card(agent, interfaces=[CardInterface(url="https://m.example/a2a", binding="HTTP+JSON")])
-    )
+    card = json.loads(export_card(agent, interfaces=[CardInterface(url="https://m.example/a2a", binding="HTTP+JSON")]))
     assert judge(card) is None
     assert card["supportedInterfaces"][0]["protocolBinding"] == "HTTP+JSON"
 

@@ -48,9 +48,7 @@ def bad(data: bytes, format: Format = Format.JSONL) -> BadRecord:
 
 def outcome(items: Iterator[CatalogueItem]) -> list[tuple[int, str]]:
     """Number and, for an entry, id; for a bad record, reason."""
-    return [
-        (item.record, item.agent_id if isinstance(item, CatalogueEntry) else item.reason) for item in items
-    ]
+    return [(item.record, item.agent_id if isinstance(item, CatalogueEntry) else item.reason) for item in items]
 
 
 # --- cutting --------------------------------------------------------------------------------------
@@ -156,9 +154,7 @@ def test_records_are_cut_as_json_itself_would_cut_them_at_any_chunk_size(
     if "array" in form:
         data = json.dumps(records, indent=indent, ensure_ascii=escape).encode()
     else:
-        data = b"\n".join(
-            json.dumps(record, indent=indent, ensure_ascii=escape).encode() for record in records
-        )
+        data = b"\n".join(json.dumps(record, indent=indent, ensure_ascii=escape).encode() for record in records)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("moothill.registry.agents.formats.records.CHUNK", max(64, size))
         cut = list(split(cast(BinaryIO, Dribble(data, size))))
@@ -251,6 +247,7 @@ def test_a_record_longer_than_a_mebibyte_is_refused_and_the_next_one_read() -> N
             "does not stand",
         ),
         ({"capabilities": [{}]}, "capabilities[0].name", "is missing"),
+        ({"capabilities": [{"name": "x", "nmae": "y"}]}, "capabilities[0].nmae", "is not a known field"),
         ({"skills": [{"name": "x", "proficiency": 11}]}, "skills[0].proficiency", "less than or equal to 10"),
         ({"skills": [{"name": "x", "experience": -1}]}, "skills[0].experience", "greater than or equal to 0"),
         ({"skills": ["x", "X"]}, "", "skills[1].name is the same as"),
@@ -331,7 +328,7 @@ def test_csv_and_json_lines_of_the_same_agent_give_the_same_entry() -> None:
         ("style", 7, 0),
         ("tact", 0, 0),
     ]
-    assert str(from_csv.capabilities[0].confidence) == "0.9"
+    assert str(from_csv.capabilities[0].confidence) == "0.90"
 
 
 def test_a_fingerprint_changes_with_any_field_and_not_with_the_place_in_the_file() -> None:
@@ -473,9 +470,10 @@ SEEDS = [
     b'[{"server": {"name": "a/b", "version": "1"}, '
     b'"_meta": {"io.modelcontextprotocol.registry/official": {"isLatest": true}}}]',
     b'{"name": "N", "description": "D", "version": "1", "capabilities": {}, '
-    b'"defaultInputModes": ["text/plain"], "defaultOutputModes": ["text/plain"], "supportedInterfaces": [{"url": "https://h.example/a",'
-    b' "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}], "skills": [{"id": "s", "name": "S",'
-    b' "description": "D", "tags": ["t"]}]}',
+    b'"defaultInputModes": ["text/plain"], "defaultOutputModes": ["text/plain"], '
+    b'"supportedInterfaces": [{"url": "https://h.example/a", "protocolBinding": "JSONRPC", '
+    b'"protocolVersion": "1.0"}], '
+    b'"skills": [{"id": "s", "name": "S", "description": "D", "tags": ["t"]}]}',
     b'agent_id,name,skills\na,A,"x:1"\n',
 ]
 PIECES = [
@@ -528,9 +526,7 @@ def harmless(data: bytes, format: Format | None) -> None:
 @example(b'{"servers": [{"servers": [{}]}]}', Format.MCP)
 @example(b'"', Format.JSONL)
 @example(b'{"a":"\\', Format.JSONL)
-def test_a_mangled_catalogue_gives_items_or_invalid_and_nothing_else(
-    data: bytes, format: Format | None
-) -> None:
+def test_a_mangled_catalogue_gives_items_or_invalid_and_nothing_else(data: bytes, format: Format | None) -> None:
     harmless(data, format)
 
 
@@ -561,6 +557,26 @@ def test_any_json_in_the_place_of_any_field_gives_items_and_nothing_else(
         return value
 
     harmless(json.dumps(replace_one(record)).encode(), format)
+
+
+def test_an_entry_made_in_code_keeps_the_same_limits() -> None:
+    wrongs: list[dict[str, Any]] = [
+        {"name": "half \ud800"},
+        {"description": "half \udc00"},
+        {"metadata": {"big": 2**70}},
+    ]
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match=r"unicode|JSON cannot carry"):
+            CatalogueEntry.model_validate({"agent_id": "a", "name": "A", **wrong})
+
+
+def test_a_cell_of_a_table_may_not_be_nested_too_deep_either() -> None:
+    """A cell's JSON is not cut by the splitter, so its depth is counted when it is parsed."""
+    cell = '{""x"":' * 40 + "1" + "}" * 40
+    fault = bad(f'agent_id,name,metadata\na,A,"{cell}"\n'.encode(), Format.CSV)
+    assert (fault.field, fault.reason) == ("metadata", "is nested deeper than 32")
+    deepest = '{""x"":' * 12_000 + "1" + "}" * 12_000
+    assert bad(f'agent_id,name,metadata\na,A,"{deepest}"\n'.encode(), Format.CSV).field in ("", "metadata")
 
 
 def test_parse_needs_no_cutting_to_be_strict() -> None:

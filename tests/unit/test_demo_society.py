@@ -268,9 +268,7 @@ def test_the_tenants_share_a_key_and_words_on_purpose(society: Society) -> None:
 
 def test_a_chunk_has_the_same_id_each_time_and_another_in_each_tenant(society: Society) -> None:
     evidence: Evidence = society.agents[0].capabilities[0].evidence[0]
-    assert evidence.chunk_id("default") == _society().agents[0].capabilities[0].evidence[0].chunk_id(
-        "default"
-    )
+    assert evidence.chunk_id("default") == _society().agents[0].capabilities[0].evidence[0].chunk_id("default")
     assert evidence.chunk_id("default") != evidence.chunk_id("acme")
 
 

@@ -119,9 +119,7 @@ def test_each_missing_target_is_found(kind: str, systems: tuple[DescribedSystem,
 def test_an_unresolved_target_names_the_row_and_a_near_match() -> None:
     system = parse(HEAD + GOOD, source="z.toml")
     (found,) = unresolved(set(), {"v_ones"}, set(), set(), set(), set(), systems=(system,))
-    assert (
-        str(found) == 'Z: view "v_one" is carried by view:v_one, which does not exist. Did you mean "v_ones"?'
-    )
+    assert str(found) == 'Z: view "v_one" is carried by view:v_one, which does not exist. Did you mean "v_ones"?'
 
 
 @pytest.mark.parametrize(
@@ -164,10 +162,7 @@ def test_a_bad_row_is_refused_with_file_row_and_field(text: str, message: str) -
     ],
 )
 def test_column_groups_must_fit_their_table(count: int, groups: list[tuple[str, str]], message: str) -> None:
-    text = (
-        HEAD
-        + f'[[row]]\nkind = "table"\nname = "t"\nfacts = "t"\nplanned = "tasks"\ncolumn_count = {count}\n'
-    )
+    text = HEAD + f'[[row]]\nkind = "table"\nname = "t"\nfacts = "t"\nplanned = "tasks"\ncolumn_count = {count}\n'
     for number, (table, column) in enumerate(groups):
         text += f'[[row]]\nkind = "columns"\nname = "{number}"\nfacts = "c"\nplanned = "tasks"\n'
         text += f'table = "{table}"\ncolumns = ["{column}"]\n'
@@ -198,9 +193,7 @@ def test_the_page_shows_every_row_once_and_is_stable(systems: tuple[DescribedSys
         assert f"## System {system.letter}: {system.title}\n" in page
     tables = page.split("## System ")[1:]
     for system, text in zip(systems, tables, strict=True):
-        cells = [
-            line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| there |")
-        ]
+        cells = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| there |")]
         assert len(cells) == len(system.rows)
         assert all(len(re.findall(r"(?<!\\)\|", line)) == 5 for line in cells)
 

@@ -1,10 +1,11 @@
 """The error tree and its one table."""
 
-import pickle
+import pickle  # noqa: TID251  # errors must pickle for process pools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from moothill.kernel import errors
 from moothill.kernel.errors import KINDS, Conflict, MoothillError, NotFound, from_problem, near_match
 

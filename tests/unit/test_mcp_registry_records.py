@@ -26,9 +26,7 @@ SEED = {
             "registry_name": "npm",
             "name": "slack-mcp-server",
             "version": "1.2",
-            "environment_variables": [
-                {"name": "SLACK_TOKEN", "value": "xoxb-secret", "description": "<token>"}
-            ],
+            "environment_variables": [{"name": "SLACK_TOKEN", "value": "xoxb-secret", "description": "<token>"}],
         },
         {"registry_name": "unknown", "name": "x", "version": ""},
     ],
@@ -162,9 +160,7 @@ def test_a_long_description_gives_its_first_sentences_as_the_capability() -> Non
     assert two_lines.capabilities[0].mention.text == "One\tline."
 
 
-@pytest.mark.parametrize(
-    "wrap", [lambda r: [r], lambda r: {"servers": [r], "metadata": {"count": 1}}, lambda r: r]
-)
+@pytest.mark.parametrize("wrap", [lambda r: [r], lambda r: {"servers": [r], "metadata": {"count": 1}}, lambda r: r])
 @pytest.mark.parametrize(
     "envelope",
     [lambda r: r, lambda r: {"server": r, "_meta": {OFFICIAL: {"isLatest": True, "status": "active"}}}],
@@ -302,9 +298,9 @@ def test_the_real_registry_file_is_read_whole(capsys: pytest.CaptureFixture[str]
             assert item.description == record["description"].strip()
             assert item.capabilities
         else:
-            assert isinstance(item, BadRecord)
-            assert (item.file, item.record, item.field) == (REAL_FILE.name, number, "name")
-            assert item.reason == "is empty"
+            assert isinstance(item, SkippedRecord)
+            assert (item.file, item.record) == (REAL_FILE.name, number)
+            assert "blank" in item.reason
     entries = [item for item in items if isinstance(item, CatalogueEntry)]
     for word, least in {"slack": 1, "kubernetes": 4, "browser": 2}.items():
         assert sum(word in found.tags for found in entries) >= least

@@ -10,12 +10,13 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
 from moothill.kernel import REGISTRY, SERVICES, Plan, Service, Step, job, operation, stream
 from moothill.kernel.operation import Operation
 from moothill.kernel.service import HANDLERS, SCHEDULES
 from moothill.kernel.signature import InvalidArguments, check_plain, read_signature
 from moothill.kernel.spelling import spell
-from pydantic import BaseModel, Field
 
 Name = Annotated[str, Field(min_length=1, max_length=20, description="A name.")]
 _numbers = itertools.count()

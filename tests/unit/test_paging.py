@@ -5,6 +5,7 @@ import uuid
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from moothill.kernel.paging import InvalidCursor, Page, all_items, decode_cursor, encode_cursor
 
 QUERY = ["things.list", "tenant", None]
@@ -29,7 +30,10 @@ def test_any_changed_byte_is_noticed(position: int, change: int) -> None:
     if chr(flipped).isascii() and (chr(flipped).isalnum() or chr(flipped) in "-_"):
         cursor[position] = flipped
         try:
-            assert decode_cursor(QUERY, cursor.decode(), parts=2) == ["abc", 1]  # unused bits of the last digit
+            assert decode_cursor(QUERY, cursor.decode(), parts=2) == [
+                "abc",
+                1,
+            ]  # unused bits of the last digit
         except InvalidCursor:
             return
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
 from moothill.kernel.errors import Invalid
 from moothill.kernel.settings import FOREIGN_NAMES, Settings, parse_duration, tls_mode
 
@@ -22,7 +23,8 @@ def test_defaults_are_those_of_the_documents() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30s", 30), ("10m", 600), ("500ms", 0.5), ("1h", 3600), ("2d", 172800), ("7", 7), ("1.5s", 1.5)]
+    ("text", "seconds"),
+    [("30s", 30), ("10m", 600), ("500ms", 0.5), ("1h", 3600), ("2d", 172800), ("7", 7), ("1.5s", 1.5)],
 )
 def test_durations_take_units(text: str, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
@@ -37,9 +39,13 @@ def test_other_durations_are_refused(text: str) -> None:
 @pytest.mark.parametrize("name", FOREIGN_NAMES)
 def test_every_name_of_the_described_systems_is_taken(name: str) -> None:
     field, unit = FOREIGN_NAMES[name]
-    given = {"ms": "1234", "tls": "true"}.get(unit, "moothill_x" if field in ("application_name", "migration_table") else "7")
+    given = {"ms": "1234", "tls": "true"}.get(
+        unit, "moothill_x" if field in ("application_name", "migration_table") else "7"
+    )
     value = getattr(Settings.load({name: given}), field)
-    expected = {"ms": timedelta(milliseconds=1234), "tls": "verify-full"}.get(unit, given if isinstance(value, str) else 7)
+    expected = {"ms": timedelta(milliseconds=1234), "tls": "verify-full"}.get(
+        unit, given if isinstance(value, str) else 7
+    )
     assert value == expected
 
 

@@ -44,9 +44,7 @@ def guards() -> dict[str, str]:
     """The guards by name: the SQL that lists each one's faults."""
     text = (resources.files("moothill.database") / "guards.sql").read_text(encoding="utf-8")
     blocks = re.split(r"^-- name:\s*", text, flags=re.MULTILINE)[1:]
-    return {
-        block.partition("\n")[0].strip(): block.partition("\n")[2].strip().rstrip(";") for block in blocks
-    }
+    return {block.partition("\n")[0].strip(): block.partition("\n")[2].strip().rstrip(";") for block in blocks}
 
 
 async def inspect_guards(database: Database) -> list[Finding]:
@@ -99,6 +97,4 @@ def _check_version(version: int, *, strict: bool) -> None:
     if safe is not None and minor < safe:
         _log.warning("vulnerable_server", extra={"version": f"{major}.{minor}", "safe": f"{major}.{safe}"})
         if strict:
-            raise VulnerableServer(
-                f"PostgreSQL {major}.{minor} has known holes; upgrade to {major}.{safe} or later."
-            )
+            raise VulnerableServer(f"PostgreSQL {major}.{minor} has known holes; upgrade to {major}.{safe} or later.")

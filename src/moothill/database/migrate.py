@@ -155,9 +155,7 @@ def create_migration(folder: Path, name: str) -> tuple[Path, Path]:
         Invalid: the name is not made of lower-case letters, digits and underscores.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{1,40}", name):
-        raise Invalid(
-            "A migration's name is 2 to 41 lower-case letters, digits and underscores.", field="name"
-        )
+        raise Invalid("A migration's name is 2 to 41 lower-case letters, digits and underscores.", field="name")
     numbers = [int(match[1]) for path in folder.glob("*.up.sql") if (match := _NAME.match(path.name))]
     stem = f"{max(numbers, default=0) + 1:04d}_{name}"
     up, down = folder / f"{stem}.up.sql", folder / f"{stem}.down.sql"
@@ -182,9 +180,7 @@ class Migrator:
         states = [_state(migration, applied) for migration in known]
         ids = {migration.id for migration in known}
         states += [
-            MigrationState(name, "?", "unknown", row[2])
-            for name, row in sorted(applied.items())
-            if name not in ids
+            MigrationState(name, "?", "unknown", row[2]) for name, row in sorted(applied.items()) if name not in ids
         ]
         return states
 
@@ -228,9 +224,7 @@ class Migrator:
                     on_progress(migration.id)
         return done
 
-    async def rollback(
-        self, *, steps: int = 1, on_progress: Callable[[str], None] | None = None
-    ) -> list[str]:
+    async def rollback(self, *, steps: int = 1, on_progress: Callable[[str], None] | None = None) -> list[str]:
         """Undo the last `steps` migrations; the ids that were undone."""
         done: list[str] = []
         known = {migration.id: migration for migration in history()}
@@ -251,12 +245,10 @@ class Migrator:
         for migration in migrations if migrations is not None else history():
             begin, commit = ("begin;\n", "commit;\n") if migration.in_transaction else ("", "")
             record = (
-                f"insert into moothill.{self._bare_table} (id, checksum, state) "
+                f"insert into moothill.{self._bare_table} (id, checksum, state) "  # noqa: S608  # printed, never run
                 f"values ('{migration.id}', '{migration.checksum}', 'applied');"
             )
-            create = (
-                "".join(f"{each};\n" for each in self._table_statements()) if migration.number == 1 else ""
-            )
+            create = "".join(f"{each};\n" for each in self._table_statements()) if migration.number == 1 else ""
             parts.append(
                 f"-- {migration.id} ({migration.phase})\n{begin}{migration.up.strip()}\n{create}{record}\n{commit}"
             )
@@ -304,9 +296,7 @@ class Migrator:
                 ) from error
 
     async def _applied(self, connection: AsyncConnection) -> dict[str, tuple[str, str, str]]:
-        exists = await (
-            await connection.execute("select to_regclass(%s)", [f"moothill.{self._bare_table}"])
-        ).fetchone()
+        exists = await (await connection.execute("select to_regclass(%s)", [f"moothill.{self._bare_table}"])).fetchone()
         if not exists or exists[0] is None:
             return {}
         cursor = await connection.execute(
@@ -323,7 +313,7 @@ class Migrator:
             f"comment on table moothill.{name} is 'Migrations that were applied, with the checksums of their files.'",
             f"comment on column moothill.{name}.id is 'Number and name.'",
             f"comment on column moothill.{name}.checksum is 'SHA-256 of the file.'",
-            f"comment on column moothill.{name}.state is 'applied, or incomplete when one outside of a transaction broke off.'",
+            f"comment on column moothill.{name}.state is 'applied, or incomplete when it broke off outside of a transaction.'",
             f"comment on column moothill.{name}.applied_at is 'When it was applied.'",
             f"grant select on moothill.{name} to moothill_app, moothill_readonly",
         ]
@@ -334,7 +324,7 @@ class Migrator:
             await connection.execute("set role moothill_owner")
             await connection.execute("set search_path = moothill, public")
             await connection.execute("set timezone = 'UTC'")
-            await connection.execute(f"set lock_timeout = '{_LOCK_TIMEOUT}'")  # noqa: S608  # a constant
+            await connection.execute(f"set lock_timeout = '{_LOCK_TIMEOUT}'")  # a constant
             await connection.execute("set citus.multi_shard_modify_mode = 'sequential'")
             await connection.execute("set citus.enable_unsafe_triggers = on")
             yield connection
@@ -355,7 +345,5 @@ def _state(migration: Migration, applied: dict[str, tuple[str, str, str]]) -> Mi
     row = applied.get(migration.id)
     if row is None:
         return MigrationState(migration.id, migration.phase, "pending", None)
-    state: State = (
-        "incomplete" if row[1] != "applied" else "applied" if row[0] == migration.checksum else "changed"
-    )
+    state: State = "incomplete" if row[1] != "applied" else "applied" if row[0] == migration.checksum else "changed"
     return MigrationState(migration.id, migration.phase, state, row[2])

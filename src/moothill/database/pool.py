@@ -7,7 +7,7 @@ preparation is switched off.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from ..kernel.context import SYSTEM, CallOptions, Context, Principal
 from ..kernel.errors import Exhausted, MoothillError, Unavailable
+from ..kernel.identifiers import NOBODY
 from ..kernel.settings import Settings, tls_mode
 from .denials import OperationDenied
 from .sqlstate import SqlFailure, from_psycopg, translate
@@ -64,7 +65,7 @@ class Database:
         self._gates: dict[UUID, asyncio.Semaphore] = {}
         self._share = max(1, int(settings.pool_max * settings.tenant_share))
         self.is_pooled_outside = False
-        self.written: asyncio.Queue[UUID] | None = None
+        self.written: Callable[[UUID], None] | None = None
 
     async def open(self) -> None:
         """Open the pool after one connection proved that the server answers and the clocks agree.
@@ -80,9 +81,7 @@ class Database:
             **({"sslmode": mode} if (mode := tls_mode(self._dsn, self.settings)) else {}),
         )
         try:
-            async with await AsyncConnection.connect(
-                conninfo, autocommit=True, row_factory=dict_row
-            ) as first:
+            async with await AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as first:
                 await self._inspect(first)
         except psycopg.OperationalError as error:
             _log.error("database_unreachable", extra={"detail": str(error).splitlines()[0]})
@@ -151,8 +150,9 @@ class Database:
                 raise translate(failure, context.operation) from None
             finally:
                 await unit.abandon()
-        if self.written is not None and not context.read_only:
-            self.written.put_nowait(context.tenant)
+        # Nobody waits for what the system does above all tenants (leases, cursors).
+        if self.written is not None and unit.wrote and context.tenant != NOBODY:
+            self.written(context.tenant)
 
     async def log_denial(self, context: Context, error: MoothillError) -> None:
         """Record a refusal in a transaction of its own."""
@@ -181,9 +181,7 @@ class Database:
 
     def statistics(self) -> dict[str, int]:
         """The pool's counters, as psycopg_pool names them."""
-        return (
-            {} if self._pool is None else {key: int(value) for key, value in self._pool.get_stats().items()}
-        )
+        return {} if self._pool is None else {key: int(value) for key, value in self._pool.get_stats().items()}
 
     @property
     def dsn(self) -> str:

@@ -69,9 +69,7 @@ def parse_queries(text: str, place: str) -> Iterator[Statement]:
                 break
         name = header.get("name", "?")
         if header.get("returns") not in ("one", "maybe", "many", "run") or not purpose:
-            raise ValueError(
-                f"{place}: {name}: state one line of purpose and `-- returns: one|maybe|many|run`"
-            )
+            raise ValueError(f"{place}: {name}: state one line of purpose and `-- returns: one|maybe|many|run`")
         declared = dict(item.split() for item in header.get("errors", "").split(",") if item.strip())
         sql = "\n".join(lines[body_at:]).strip().rstrip(";")
         yield Statement(name, " ".join(purpose), header["returns"], sql, declared, f"{place}:{name}")
@@ -181,10 +179,7 @@ class Queries:
         super().__init_subclass__(**kwargs)
         module = sys.modules[cls.__module__]
         path = Path(str(module.__file__)).with_name(cls.file)
-        found = {
-            s.name: s
-            for s in parse_queries(path.read_text(encoding="utf-8"), f"{path.parent.name}/{path.name}")
-        }
+        found = {s.name: s for s in parse_queries(path.read_text(encoding="utf-8"), f"{path.parent.name}/{path.name}")}
         for name, hint in get_type_hints(cls).items():
             origin = get_origin(hint) or hint
             if origin not in _CARDINALITY:

@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psycopg
 from psycopg import AsyncConnection, sql
@@ -35,9 +36,7 @@ def role_statements(database: str) -> Iterator[str]:
     """
     for role in ROLES:
         login = "login" if role in LOGINS else "nologin"
-        yield _CREATE.format(
-            role=role, attributes=f"{login} noinherit" if role == "moothill_migrator" else login
-        )
+        yield _CREATE.format(role=role, attributes=f"{login} noinherit" if role == "moothill_migrator" else login)
     yield "grant moothill_owner to moothill_migrator with inherit false, set true"
     for role in DEFINERS:
         yield f"grant {role} to moothill_owner with inherit false, set true"
@@ -66,17 +65,11 @@ async def bootstrap(admin_dsn: str, database: str, *, app_password: str, migrato
     """
     async with await AsyncConnection.connect(admin_dsn, autocommit=True) as admin:
         if admin.info.server_version < 160000:
-            raise Invalid(
-                f"PostgreSQL {admin.info.server_version // 10000} is too old; Moothill needs 16, 17 or 18."
-            )
-        exists = await (
-            await admin.execute("select 1 from pg_database where datname = %s", [database])
-        ).fetchone()
+            raise Invalid(f"PostgreSQL {admin.info.server_version // 10000} is too old; Moothill needs 16, 17 or 18.")
+        exists = await (await admin.execute("select 1 from pg_database where datname = %s", [database])).fetchone()
         if not exists:
-            try:
+            with suppress(psycopg.errors.DuplicateDatabase):
                 await admin.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
-            except psycopg.errors.DuplicateDatabase:
-                pass
         for statement in role_statements(database):
             await admin.execute(statement)
         for role, password in (("moothill_app", app_password), ("moothill_migrator", migrator_password)):
@@ -88,8 +81,6 @@ async def bootstrap(admin_dsn: str, database: str, *, app_password: str, migrato
         try:
             await admin.execute("create extension if not exists vector schema public")
         except (psycopg.errors.UndefinedFile, psycopg.errors.FeatureNotSupported):
-            raise Invalid(
-                "This server has no pgvector; install version 0.8 or later and try again."
-            ) from None
+            raise Invalid("This server has no pgvector; install version 0.8 or later and try again.") from None
         await admin.execute("revoke create on schema public from public")
         await admin.execute("grant usage on schema public to public")

@@ -55,9 +55,7 @@ class PooledTransaction:
 
     __slots__ = ("_call", "_connection", "_finished", "_single", "_started", "_statement_timeout", "_wire")
 
-    def __init__(
-        self, connection: WireConnection, call: Context, *, single: bool, statement_timeout: float
-    ) -> None:
+    def __init__(self, connection: WireConnection, call: Context, *, single: bool, statement_timeout: float) -> None:
         self._connection = connection
         self._wire = connection.wire or Wire(connection)
         self._call = call
@@ -65,6 +63,11 @@ class PooledTransaction:
         self._statement_timeout = statement_timeout
         self._started = False
         self._finished = False
+
+    @property
+    def wrote(self) -> bool:
+        """Whether it was committed and may have written."""
+        return self._finished and self._started and not self._call.read_only
 
     async def fetch(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """Run one statement, opening the transaction with the first."""
@@ -86,9 +89,7 @@ class PooledTransaction:
         """Append the pending events and commit, together."""
         if self._finished:
             if context.pending:
-                raise Internal(
-                    f"{context.operation} is declared single; its statement must write its own event."
-                )
+                raise Internal(f"{context.operation} is declared single; its statement must write its own event.")
             return
         if not self._started and not context.pending:
             self._finished = True

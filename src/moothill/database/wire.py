@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 from pgvector import HalfVector
 from psycopg import AsyncConnection, generators
+from psycopg import abc as psycopg_abc
 from psycopg.abc import PQGen
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus
@@ -74,7 +75,7 @@ class Wire:
     prepares: bool = True
     _prepared: dict[bytes, bytes] = field(default_factory=dict)
     _made: int = 0
-    _transformer: Transformer | None = None
+    _transformer: psycopg_abc.Transformer | None = None
 
     async def trip(self, statements: Sequence[tuple[Statement, Mapping[str, Any]]]) -> list[tuple[Rows, int]]:
         """Send all statements, then read all answers: rows and the number of rows touched, of each.
@@ -90,9 +91,7 @@ class Wire:
             results = await self.connection.wait(self._run(self.connection.pgconn, ready))
         return [self._read(transformer, result) for result in results]
 
-    def _run(
-        self, pgconn: PGconn, ready: Sequence[tuple[Statement, list[Any], list[Any]]]
-    ) -> PQGen[list[PGresult]]:
+    def _run(self, pgconn: PGconn, ready: Sequence[tuple[Statement, list[Any], list[Any]]]) -> PQGen[list[PGresult]]:
         pgconn.enter_pipeline_mode()
         # One entry per answer: the statement it prepares, or None for an execution.
         prepares: list[tuple[bytes, bytes] | None] = []
@@ -122,7 +121,7 @@ class Wire:
                 self._prepared[prepared[0]] = prepared[1]
         return answers
 
-    def _read(self, transformer: Transformer, result: PGresult) -> tuple[Rows, int]:
+    def _read(self, transformer: psycopg_abc.Transformer, result: PGresult) -> tuple[Rows, int]:
         count = result.command_tuples or 0
         if result.status != ExecStatus.TUPLES_OK:
             return [], count
@@ -133,7 +132,7 @@ class Wire:
 
 
 def _dump(
-    transformer: Transformer, statement: Statement, values: Mapping[str, Any]
+    transformer: psycopg_abc.Transformer, statement: Statement, values: Mapping[str, Any]
 ) -> tuple[list[Any], list[Any]]:
     """Parameters as text, but vectors and bytes as binary."""
     try:

@@ -179,16 +179,12 @@ class OpenAIEmbeddings:
                     problem.context["retry_after"] = wait
                 raise problem
             delay = max(wait, pause * random.uniform(0.5, 1.0))  # noqa: S311 (jitter, not a secret)
-            _log.warning(
-                "embedding_retry", host=self._host, error=problem.code, attempt=attempt, delay=round(delay, 3)
-            )
+            _log.warning("embedding_retry", host=self._host, error=problem.code, attempt=attempt, delay=round(delay, 3))
             await asyncio.sleep(delay)
             pause *= 2
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _attempt(
-        self, content: bytes, count: int
-    ) -> tuple[NDArray[np.float32] | MoothillError, float | None]:
+    async def _attempt(self, content: bytes, count: int) -> tuple[NDArray[np.float32] | MoothillError, float | None]:
         """One try: the vectors, or the error with the least pause before another try (None: try no more)."""
         try:
             status, headers, answer = await self._post(content, count)
@@ -199,8 +195,7 @@ class OpenAIEmbeddings:
         if status == 429:
             return (
                 EmbeddingLimitReached(
-                    f"The embedding endpoint {self._host} says that its rate limit is reached; "
-                    f"try again later.",
+                    f"The embedding endpoint {self._host} says that its rate limit is reached; try again later.",
                     provider=self.name,
                 ),
                 _retry_after(headers),
@@ -219,9 +214,7 @@ class OpenAIEmbeddings:
             return self._unavailable(f"refuses the key ({status}); check MOOTHILL_EMBEDDING_KEY"), None
         if status >= 500 or status == 408:
             return self._unavailable(f"failed ({status})"), _retry_after(headers)
-        return self._unavailable(
-            f"answered with status {status}; check MOOTHILL_EMBEDDING_URL and _MODEL"
-        ), None
+        return self._unavailable(f"answered with status {status}; check MOOTHILL_EMBEDDING_URL and _MODEL"), None
 
     async def _post(self, content: bytes, count: int) -> tuple[int, httpx.Headers, bytes]:
         """Send, and read the answer up to the size that an honest one can have."""
@@ -253,8 +246,7 @@ class OpenAIEmbeddings:
             ordered = [by_index[index] for index in range(count)]
         except (ValueError, TypeError, KeyError):
             return EmbeddingAnswerRefused(
-                f"The embedding endpoint {self._host} answered with something that is not {count} "
-                f"embeddings.",
+                f"The embedding endpoint {self._host} answered with something that is not {count} embeddings.",
                 provider=self.name,
             )
         try:
@@ -288,8 +280,7 @@ def _dimensions(model: str, given: int | None) -> int:
     known = DIMENSIONS.get(model)
     if given is None and known is None:
         raise Invalid(
-            f'The dimensions of the embedding model "{model[:100]}" are not known; '
-            f"set MOOTHILL_EMBEDDING_DIMENSIONS.",
+            f'The dimensions of the embedding model "{model[:100]}" are not known; set MOOTHILL_EMBEDDING_DIMENSIONS.',
             field="embedding_dimensions",
         )
     if given is not None and known is not None and given != known:

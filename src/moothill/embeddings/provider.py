@@ -103,9 +103,7 @@ def prepare(texts: Sequence[str], limit: int) -> list[str]:
     prepared = []
     for index, text in enumerate(texts):
         if not isinstance(text, str):
-            raise Invalid(
-                f"Text {index} to embed is {type(text).__name__}, not text.", field="texts", index=index
-            )
+            raise Invalid(f"Text {index} to embed is {type(text).__name__}, not text.", field="texts", index=index)
         # Cut generously first: splitting a text of gigabytes to keep its first page would be absurd.
         words = " ".join(text[: 4 * limit].replace("\0", " ").split())[:limit].rstrip()
         prepared.append(words.encode("utf-8", "replace").decode("utf-8"))

@@ -54,9 +54,7 @@ class BatchEntry(BaseModel):
         default_factory=dict,
         description='Its arguments; `{"$result": ["label", "field"]}` stands for a place in an earlier result.',
     )
-    label: str | None = Field(
-        None, max_length=100, description="Name for references; default: its position, from 0."
-    )
+    label: str | None = Field(None, max_length=100, description="Name for references; default: its position, from 0.")
 
 
 class BatchOutcome(BaseModel):
@@ -104,15 +102,11 @@ def card(found: Operation[Any, Any], *, whole: bool) -> OperationCard:
 class Operations(Service, group="operations"):
     """What can be done here, and doing several things at once."""
 
-    @operation(
-        effect="read", scope="operations:read", mode="none", audience="agent", example={"text": "agents"}
-    )
+    @operation(effect="read", scope="operations:read", mode="none", audience="agent", example={"text": "agents"})
     async def find(
         self,
         *,
-        text: Annotated[
-            str, Field(max_length=200, description="Words to look for in names and summaries.")
-        ] = "",
+        text: Annotated[str, Field(max_length=200, description="Words to look for in names and summaries.")] = "",
     ) -> Sequence[OperationCard]:
         """Operations whose name or summary holds all the words."""
         words = text.lower().replace(".", " ").split()
@@ -144,9 +138,7 @@ class Operations(Service, group="operations"):
     async def batch(
         self,
         *,
-        calls: Annotated[
-            list[BatchEntry], Field(min_length=1, max_length=100, description="The calls, in order.")
-        ],
+        calls: Annotated[list[BatchEntry], Field(min_length=1, max_length=100, description="The calls, in order.")],
     ) -> BatchOutcome:
         """Run several operations in one transaction: all of them or none; later ones may use earlier results."""
         results: dict[str, Any] = {}
@@ -154,9 +146,7 @@ class Operations(Service, group="operations"):
         for position, entry in enumerate(calls):
             found = find_operation(entry.operation)
             if found.kind != "call" or found.name == "operations.batch":
-                raise Invalid(
-                    f"calls.{position}: {found.name} cannot be part of a batch.", field=f"calls.{position}"
-                )
+                raise Invalid(f"calls.{position}: {found.name} cannot be part of a batch.", field=f"calls.{position}")
             arguments = _resolve(entry.arguments, results, f"calls.{position}")
             try:
                 result = await self.executor.run(found, arguments, CallOptions())
@@ -184,17 +174,14 @@ def _look_up(path: Any, results: Mapping[str, Any], where: str) -> Any:
         for key in path[1:]:
             place = place[key]
     except (KeyError, IndexError, TypeError):
-        raise Invalid(
-            f"{where}: {path!r} is no place in an earlier result of this batch.", field=where
-        ) from None
+        raise Invalid(f"{where}: {path!r} is no place in an earlier result of this batch.", field=where) from None
     return place
 
 
 def wire_batch(calls: Sequence[BatchCall]) -> list[dict[str, Any]]:
     """The calls of a batch as `operations.batch` takes them, references included."""
     return [
-        {"operation": call.operation.name, "arguments": _plain(call.arguments), "label": call.label}
-        for call in calls
+        {"operation": call.operation.name, "arguments": _plain(call.arguments), "label": call.label} for call in calls
     ]
 
 

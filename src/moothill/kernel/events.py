@@ -28,12 +28,12 @@ class EventPayload(BaseModel):
     version: ClassVar[int] = 1
 
     @classmethod
-    def __pydantic_init_subclass__(cls, *, kind: str, version: int = 1, **kwargs: Any) -> None:
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        kind: str = kwargs.pop("kind")
+        version: int = kwargs.pop("version", 1)
         super().__pydantic_init_subclass__(**kwargs)
         if kind in EVENT_KINDS:
-            raise TypeError(
-                f"{cls.__qualname__}: the event kind {kind!r} is already {EVENT_KINDS[kind].__qualname__}"
-            )
+            raise TypeError(f"{cls.__qualname__}: the event kind {kind!r} is already {EVENT_KINDS[kind].__qualname__}")
         cls.kind, cls.version = kind, version
         EVENT_KINDS[kind] = cls
 
@@ -63,9 +63,7 @@ class Event(BaseModel):
     version: int = Field(description="Version of the payload's schema.")
     occurred_at: datetime = Field(description="When, by the database's clock.")
     subject: UUID | None = Field(None, description="The thing it happened to.")
-    subjects: list[UUID] = Field(
-        default_factory=list, description="The things, when one call touched several."
-    )
+    subjects: list[UUID] = Field(default_factory=list, description="The things, when one call touched several.")
     actor: UUID = Field(description="Who did it.")
     actor_kind: str = Field(description="operator, agent or system.")
     actor_name: str = Field("", description="Name of the actor at that time.")

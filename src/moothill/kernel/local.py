@@ -20,10 +20,11 @@ from .authority import authorise
 from .context import CallOptions, Context, Principal, Transaction, _current
 from .identifiers import uuid7
 from .instruments import Instruments
+from .nudges import Nudges
 from .operation import Operation
-from .service import SERVICES, Service
+from .service import REGISTRY, SERVICES, Service
 
-__all__ = ["LocalExecutor", "Runtime", "Transactions", "Unit"]
+__all__ = ["RETRIES", "LocalExecutor", "Runtime", "Transactions", "Unit", "entered"]
 
 RETRIES = 6
 
@@ -84,10 +85,12 @@ class Runtime:
     instruments: Instruments = field(default_factory=Instruments)
     providers: dict[str, Any] = field(default_factory=dict)
     listeners: list[Callable[[Context], None]] = field(default_factory=list)
+    nudges: Nudges = field(default_factory=Nudges)
 
     def committed(self, call: Context) -> None:
         """Tell the listeners of this process what a call wrote; other processes hear a nudge."""
         if call.pending:
+            self.nudges.committed(call)
             for listener in self.listeners:
                 listener(call)
 
@@ -100,9 +103,7 @@ class LocalExecutor:
         self.principal = principal
         self.door = door
 
-    async def run(
-        self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions
-    ) -> Any:
+    async def run(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions) -> Any:
         """Run one call; see the module docstring for the order of things."""
         around = _current.get()
         if around is not None and around.transaction is not None:
@@ -185,9 +186,7 @@ class LocalExecutor:
             expires=expires,
         )
 
-    async def _run_root(
-        self, operation: Operation[Any, Any], arguments: Mapping[str, Any], call: Context
-    ) -> Any:
+    async def _run_root(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], call: Context) -> Any:
         authorise(operation, call.principal)
         self.runtime.instruments.admit(call)
         valid = operation.signature.validate(arguments)
@@ -195,23 +194,20 @@ class LocalExecutor:
         body = operation.body
         if call.options.dry_run:
             if operation.plan_body is None:
-                raise errors.Invalid(
-                    f"{operation.name} destroys nothing, so it has no dry run.", field="dry_run"
-                )
+                raise errors.Invalid(f"{operation.name} destroys nothing, so it has no dry run.", field="dry_run")
             body = operation.plan_body
         elif operation.kind == "job":
-            return await self._enqueue(operation, valid)
+            operation, valid = _enqueueing(operation, valid)
+            service, body = self.service_of(operation), operation.body
         if operation.prepare_body is not None and not call.options.dry_run:
-            with _entered(call):
+            with entered(call):
                 call.prepared = await operation.prepare_body(service, **valid)
         if operation.mode == "none":
-            with _entered(call):
+            with entered(call):
                 return await body(service, **valid)
         key = call.options.idempotency_key
         if key is not None and operation.effect == "read":
-            raise errors.Invalid(
-                f"{operation.name} is a read and takes no idempotency key.", field="idempotency_key"
-            )
+            raise errors.Invalid(f"{operation.name} is a read and takes no idempotency key.", field="idempotency_key")
         for attempt in range(RETRIES):
             call.pending.clear()
             try:
@@ -221,7 +217,7 @@ class LocalExecutor:
                     raise
                 self.runtime.instruments.retried(operation)
             # Jitter keeps two losers of a deadlock from meeting again.
-            await asyncio.sleep(random.uniform(0.25, 1.0) * 0.004 * 2**attempt)
+            await asyncio.sleep(random.uniform(0.25, 1.0) * 0.004 * 2**attempt)  # noqa: S311  # no secret
         raise errors.Internal("unreachable")
 
     async def _attempt(
@@ -242,7 +238,7 @@ class LocalExecutor:
                     return _replay(operation, earlier, digest)
             call.transaction = unit
             try:
-                with _entered(call):
+                with entered(call):
                     result = await body(service, **valid)
                 if key is not None and not operation.signature.has_secret:
                     await unit.store_result(key, operation.signature.dump(result))
@@ -252,9 +248,7 @@ class LocalExecutor:
         self.runtime.committed(call)
         return result
 
-    async def _run_nested(
-        self, operation: Operation[Any, Any], arguments: Mapping[str, Any], around: Context
-    ) -> Any:
+    async def _run_nested(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], around: Context) -> Any:
         authorise(operation, around.principal)
         if around.read_only and operation.effect != "read":
             raise errors.Internal(f"{around.operation} is declared a read and may not call {operation.name}.")
@@ -275,20 +269,14 @@ class LocalExecutor:
         if operation.prepare_body is not None:
             # Inside somebody else's transaction there is no "before BEGIN"; the work is done here.
             inner.prepared = await operation.prepare_body(service, **valid)
-        with _entered(inner):
+        with entered(inner):
             return await operation.body(service, **valid)
 
-    async def _enqueue(self, operation: Operation[Any, Any], valid: dict[str, Any]) -> Any:
-        arguments = operation.signature.input_model.model_validate(valid).model_dump(mode="json")
-        return await self.run(
-            _registered("jobs.enqueue"), {"operation": operation.name, "arguments": arguments}, CallOptions()
-        )
 
-
-def _registered(name: str) -> Operation[Any, Any]:
-    from .service import REGISTRY
-
-    return REGISTRY[name]
+def _enqueueing(operation: Operation[Any, Any], valid: dict[str, Any]) -> tuple[Operation[Any, Any], dict[str, Any]]:
+    """The operation that puts a job in the queue, and its arguments; whoever may do the job may queue it."""
+    arguments = operation.signature.input_model.model_construct(**valid).model_dump(mode="json", warnings=False)
+    return REGISTRY["jobs.enqueue"], {"operation": operation.name, "arguments": arguments}
 
 
 def _digest(operation: Operation[Any, Any], valid: Mapping[str, Any]) -> str:
@@ -304,7 +292,7 @@ def _replay(operation: Operation[Any, Any], earlier: Remembered, digest: str) ->
     return operation.signature.output.validate_python(earlier.result, strict=False)
 
 
-class _entered:
+class entered:
     """Makes a context current for a block."""
 
     __slots__ = ("call", "token")

@@ -84,9 +84,7 @@ class Job(BaseModel):
 
     id: UUID = Field(description="Ask `jobs.get` with it.")
     operation: str = Field(description="What is being done.")
-    state: Literal["waiting", "running", "completed", "failed", "cancelled"] = Field(
-        description="Where it stands."
-    )
+    state: Literal["waiting", "running", "completed", "failed", "cancelled"] = Field(description="Where it stands.")
     done: int = Field(0, description="Units done so far.")
     total: int | None = Field(None, description="Units in all, when known.")
     message: str = Field("", description="Last word of the work, or why it failed.")
@@ -170,9 +168,7 @@ class Operation(Generic[P, R]):
         """Input model, output adapter and parameters."""
         if self._signature is None:
             output = Job if self.kind == "job" else None
-            self._signature = read_signature(
-                self.name, self.body, stream=self.kind == "stream", output=output
-            )
+            self._signature = read_signature(self.name, self.body, stream=self.kind == "stream", output=output)
         return self._signature
 
     @property
@@ -221,6 +217,7 @@ class BoundOperation(Generic[P, R]):
     call_options: CallOptions = CallOptions()
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """Call it with its keywords."""
         return self.service.executor.run(self.operation, kwargs, self.call_options)
 
     def options(
@@ -232,9 +229,7 @@ class BoundOperation(Generic[P, R]):
         request_id: UUID | None = None,
     ) -> "BoundOperation[P, R]":
         """The same operation with call options; see `CallOptions`."""
-        given = CallOptions(
-            idempotency_key=idempotency_key, deadline=deadline, reason=reason, request_id=request_id
-        )
+        given = CallOptions(idempotency_key=idempotency_key, deadline=deadline, reason=reason, request_id=request_id)
         return replace(self, call_options=given)
 
     def plan(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Plan]:
@@ -256,6 +251,7 @@ class BoundStream(Generic[P, R]):
     call_options: CallOptions = CallOptions()
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:
+        """Iterate it with its keywords."""
         return self.service.executor.iterate(self.operation, kwargs, self.call_options)
 
 
@@ -292,22 +288,16 @@ def operation(
     """
 
     def declare(body: Callable[..., Any], /) -> Operation[Any, Any]:
-        return Operation(
-            body, kind="call", effect=effect, scope=scope, audience=audience, mode=mode, example=example
-        )
+        return Operation(body, kind="call", effect=effect, scope=scope, audience=audience, mode=mode, example=example)
 
     return declare
 
 
-def stream(
-    *, scope: str, audience: Audience = "anyone", example: Mapping[str, Any] | None = None
-) -> _StreamDecorator:
+def stream(*, scope: str, audience: Audience = "anyone", example: Mapping[str, Any] | None = None) -> _StreamDecorator:
     """Declare a read that returns an async iterator; it takes a short transaction per page."""
 
     def declare(body: Callable[..., Any], /) -> Stream[Any, Any]:
-        return Stream(
-            body, kind="stream", effect="read", scope=scope, audience=audience, mode="none", example=example
-        )
+        return Stream(body, kind="stream", effect="read", scope=scope, audience=audience, mode="none", example=example)
 
     return declare
 
@@ -326,8 +316,6 @@ def job(
     """
 
     def declare(body: Callable[..., Any], /) -> Operation[Any, Any]:
-        return Operation(
-            body, kind="job", effect=effect, scope=scope, audience=audience, mode="steps", example=example
-        )
+        return Operation(body, kind="job", effect=effect, scope=scope, audience=audience, mode="steps", example=example)
 
     return declare

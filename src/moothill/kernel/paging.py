@@ -33,9 +33,7 @@ class Page(BaseModel, Generic[T]):
     model_config = ConfigDict(frozen=True)
 
     items: list[T] = Field(description="The items, in the order of the list.")
-    next: str | None = Field(
-        None, description="Give this as `cursor` to get the next page; null on the last."
-    )
+    next: str | None = Field(None, description="Give this as `cursor` to get the next page; null on the last.")
 
     @classmethod
     def cut(
@@ -72,7 +70,8 @@ def decode_cursor(query: Sequence[Any], cursor: str | None, *, parts: int) -> li
     try:
         raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         seal, body = raw[:8], raw[8:]
-        fingerprint, *key = orjson.loads(body)
+        fingerprint, *rest = orjson.loads(body)
+        key: list[Any] = rest
     except (ValueError, binascii.Error, TypeError):
         raise InvalidCursor(field="cursor") from None
     if not hmac.compare_digest(seal, _seal(body)) or fingerprint != _fingerprint(query) or len(key) != parts:

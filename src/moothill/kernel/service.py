@@ -111,9 +111,7 @@ class Service:
     def __init_subclass__(cls, *, group: str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if group in SERVICES:
-            raise TypeError(
-                f"{cls.__qualname__}: the group {group!r} belongs to {SERVICES[group].__qualname__}"
-            )
+            raise TypeError(f"{cls.__qualname__}: the group {group!r} belongs to {SERVICES[group].__qualname__}")
         cls.group = group
         found: dict[str, Operation[Any, Any]] = {}
         for name, member in list(vars(cls).items()):
@@ -136,9 +134,7 @@ def _check(operation: Operation[Any, Any]) -> None:
     if not operation.summary:
         raise TypeError(f"{operation.name}: its docstring's first line serves every door; write it")
     if operation.effect == "destroy" and operation.plan_body is None:
-        raise TypeError(
-            f"{operation.name}: a destroying operation declares its dry run with @{operation.verb}.plan"
-        )
+        raise TypeError(f"{operation.name}: a destroying operation declares its dry run with @{operation.verb}.plan")
     for parameter in signature.parameters:
         if not parameter.description:
             raise TypeError(

@@ -60,12 +60,8 @@ class Settings(BaseModel):
     url: str | None = Field(None, description="Address of a running Moothill server.")
     key: SecretStr | None = Field(None, description="API key for a running server.")
     tenant: str = Field("default", description="Slug or id of the tenant to work in.")
-    home: Path | None = Field(
-        None, description="Folder of the embedded server; default: the user's data folder."
-    )
-    postgres_major: int = Field(
-        18, ge=16, le=18, description="Major version of the embedded server: 16 or 18."
-    )
+    home: Path | None = Field(None, description="Folder of the embedded server; default: the user's data folder.")
+    postgres_major: int = Field(18, ge=16, le=18, description="Major version of the embedded server: 16 or 18.")
 
     pool_min: int = Field(2, ge=0, le=1000, description="Connections kept open.")
     pool_max: int = Field(20, ge=1, le=1000, description="Most connections of this process.")
@@ -88,9 +84,7 @@ class Settings(BaseModel):
         "schema_migrations", pattern=r"^[a-z_][a-z0-9_]{0,44}$", description="Table that records migrations."
     )
 
-    embedding_provider: str = Field(
-        "wordllama", description="wordllama, openai, sentence-transformers or a plug-in."
-    )
+    embedding_provider: str = Field("wordllama", description="wordllama, openai, sentence-transformers or a plug-in.")
     embedding_model: str | None = Field(None, description="Model name of the provider.")
     embedding_url: str | None = Field(None, description="Base URL of an OpenAI-compatible endpoint.")
     embedding_key: SecretStr | None = Field(None, description="Key of the embedding endpoint.")
@@ -102,9 +96,7 @@ class Settings(BaseModel):
     body_limit: int = Field(4_194_304, ge=1024, description="Largest HTTP request body, in bytes.")
     worker: bool = Field(True, description="Run scheduled jobs and event handlers in the server process.")
     strict: bool = Field(False, description="Refuse PostgreSQL minors with known holes instead of warning.")
-    log_level: str = Field(
-        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged."
-    )
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, /, **given: Any) -> "Settings":
@@ -170,7 +162,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     for family in reversed(_ADDRESS_FAMILIES):
         if environ.get(family["host"]) and environ.get(family["name"]):
             found["dsn"] = _family_dsn(environ, family)
-    for name, (field, unit) in reversed(FOREIGN_NAMES.items()):
+    for name, (field, unit) in reversed(list(FOREIGN_NAMES.items())):
         if value := environ.get(name):
             if unit == "tls":
                 value = _TLS_WORDS.get(value.lower(), value)

@@ -49,9 +49,7 @@ async def test_a_socket_of_another_account_is_not_trusted_with_the_password(runn
         await psycopg.AsyncConnection.connect(impostor)
 
 
-async def test_the_environment_of_the_caller_changes_nothing(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_environment_of_the_caller_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "PGHOST": "elsewhere.invalid",
         "PGPORT": "1",

@@ -22,9 +22,7 @@ from tests.integration.embedded.clients import answer, postmaster, state
 async def test_an_empty_folder_becomes_a_server_with_pgvector(new: Path, major: int) -> None:
     async with EmbeddedServer(new, major=major) as server:
         assert str(await answer(server, "show server_version")).startswith(f"{major}.")
-        assert (
-            await answer(server, "select name from pg_available_extensions where name = 'vector'") == "vector"
-        )
+        assert await answer(server, "select name from pg_available_extensions where name = 'vector'") == "vector"
         assert await answer(server, "select current_database()") == "postgres"
         # Letters beyond ASCII have two cases, whatever the locale of the machine.
         assert await answer(server, "select upper('grün') || lower('ÄÖ')") == "GRÜNäö"
@@ -125,9 +123,7 @@ async def test_a_cancelled_start_leaves_nothing_running(folder: Path) -> None:
         assert await answer(server, "select 1") == 1
 
 
-@pytest.mark.parametrize(
-    "name", ["with space", "it's", "comma, here", "grün", 'quo"te', "back\\slash", "long" * 30]
-)
+@pytest.mark.parametrize("name", ["with space", "it's", "comma, here", "grün", 'quo"te', "back\\slash", "long" * 30])
 async def test_any_name_of_a_folder_will_do(pristine: Path, new: Path, name: str) -> None:
     new.parent.chmod(0o711)
     awkward = new.parent / name

@@ -18,9 +18,7 @@ from moothill.database.embedded.process import State
 from tests.integration.embedded.clients import FORKING, Client, answer, connection, postmaster, state, until
 
 
-async def test_processes_share_a_server_and_the_last_one_stops_it(
-    folder: Path, client: Callable[..., Client]
-) -> None:
+async def test_processes_share_a_server_and_the_last_one_stops_it(folder: Path, client: Callable[..., Client]) -> None:
     first = await client(folder, "stop").ready()
     server = postmaster(folder)
     second = await client(folder, "stop").ready()
@@ -33,9 +31,7 @@ async def test_processes_share_a_server_and_the_last_one_stops_it(
     assert state(folder) is State.ABSENT
 
 
-async def test_processes_that_start_together_make_one_server(
-    new: Path, client: Callable[..., Client]
-) -> None:
+async def test_processes_that_start_together_make_one_server(new: Path, client: Callable[..., Client]) -> None:
     clients = [client(new, "stop") for _ in range(4)]
     for one in clients:
         assert await one.hear() == "here"
@@ -150,9 +146,7 @@ async def test_the_lock_keeps_other_processes_waiting(folder: Path, client: Call
         await second.stop()
 
 
-async def test_a_forked_child_does_not_stop_its_parents_server(
-    folder: Path, client: Callable[..., Client]
-) -> None:
+async def test_a_forked_child_does_not_stop_its_parents_server(folder: Path, client: Callable[..., Client]) -> None:
     forking = await client(folder, code=FORKING).ready()
     assert state(folder) is State.READY
     forking.say()
@@ -215,9 +209,7 @@ async def test_the_number_of_a_dead_postmaster_may_belong_to_a_stranger(folder: 
     server = EmbeddedServer(folder)
     await server.start()
     account = choose_account(folder / "postgres")
-    with subprocess.Popen(
-        [shutil.which("sleep") or "sleep", "60"], cwd="/", **account.process_arguments()
-    ) as stranger:
+    with subprocess.Popen([shutil.which("sleep") or "sleep", "60"], cwd="/", **account.process_arguments()) as stranger:
         pidfile = folder / "postgres" / "postmaster.pid"
         lines = pidfile.read_text().splitlines(keepends=True)
         os.kill(postmaster(folder), signal.SIGKILL)
@@ -259,9 +251,7 @@ async def test_a_shutdown_that_somebody_else_asked_for_is_waited_out(folder: Pat
     assert await server.stop()
 
 
-async def test_a_shutdown_that_waits_for_clients_is_hurried(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_shutdown_that_waits_for_clients_is_hurried(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "_UNASKED_STOP_SECONDS", 0.1)
     server = EmbeddedServer(folder)
     await server.start()

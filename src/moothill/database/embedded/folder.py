@@ -56,9 +56,7 @@ class Folder:
         """The folder at `path`, by its one real name, so that two spellings share a server."""
         resolved = path.expanduser().resolve()
         if any(character in str(resolved) for character in "\n\r\0"):
-            raise FolderUnusable(
-                "The name of a server's folder cannot hold a line break.", folder=str(resolved)
-            )
+            raise FolderUnusable("The name of a server's folder cannot hold a line break.", folder=str(resolved))
         return cls(resolved)
 
     @property

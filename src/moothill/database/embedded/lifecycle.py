@@ -45,6 +45,7 @@ _UNASKED_STOP_SECONDS = 10.0
 _SILENCE_SECONDS = 30.0
 _FAST_STOP_SECONDS = 60.0
 _GIVE_UP_SECONDS = 90.0
+_ASK_AGAIN_SECONDS = 1.0
 
 
 class Abandoned(Exception):
@@ -225,7 +226,7 @@ class Lifecycle:
 
     def _stop(self) -> None:
         began = time.monotonic()
-        asked: signal.Signals | None = None
+        asked_at = -_ASK_AGAIN_SECONDS
         ended_orphans = False
         while (state := self._process.state()) is not State.ABSENT:
             waited = time.monotonic() - began
@@ -238,10 +239,10 @@ class Lifecycle:
                 if waited > _ORPHANS_SECONDS and not ended_orphans:
                     self._process.end_orphans()
                     ended_orphans = True
-            else:
+            elif waited - asked_at >= _ASK_AGAIN_SECONDS:
                 # Immediate shutdown loses nothing that was committed: the next start recovers it.
                 sort = signal.SIGINT if waited < _FAST_STOP_SECONDS else signal.SIGQUIT
-                if sort is not asked:
-                    self._process.ask_to_stop(sort)
-                    asked = sort
+                # A server in its first milliseconds has not said yet whom to ask.
+                if self._process.ask_to_stop(sort):
+                    asked_at = waited
             time.sleep(_POLL_SECONDS)

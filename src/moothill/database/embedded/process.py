@@ -17,11 +17,13 @@ from psycopg.conninfo import make_conninfo
 from .account import Account
 from .binaries import Binaries, clean_environment
 from .errors import EmbeddedServerFailed
-from .folder import Folder
+from .folder import Folder, write_privately
 from .locks import FileLock
 
 __all__ = ["ServerProcess", "State"]
 
+# Above the largest number that any kernel gives to a process.
+_NOBODYS_NUMBER = 2**31 - 1
 _LOG_KEPT_SECONDS = 8 * 24 * 3600
 
 
@@ -101,7 +103,7 @@ class ServerProcess:
         Raises:
             EmbeddedServerFailed: it cannot be started, or runs already by other hands.
         """
-        self._discard_stale_file()
+        self._disown_stale_file(account)
         self._prune_log()
         self._started_at = time.time()
         output = self._open_start_log()
@@ -149,12 +151,17 @@ class ServerProcess:
         """Take the end of a server started earlier for what it is: no failure of the next start."""
         self._started = None
 
-    def ask_to_stop(self, sort: signal.Signals) -> None:
-        """Send the postmaster a signal: SIGINT is its fast shutdown, SIGQUIT the immediate one."""
+    def ask_to_stop(self, sort: signal.Signals) -> bool:
+        """Send the postmaster a signal: SIGINT is its fast shutdown, SIGQUIT the immediate one.
+
+        Says whether there was somebody to send it to.
+        """
         told = PostmasterFile.read(self._folder.data)
-        if told is not None and not FileLock(self._folder.alive).free():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(told.process, sort)
+        if told is None or FileLock(self._folder.alive).free() or not _exists(told.process):
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(told.process, sort)
+        return True
 
     def end_orphans(self) -> None:
         """End the children of a postmaster that was killed (found through /proc, so on Linux only)."""
@@ -181,19 +188,22 @@ class ServerProcess:
             folder=str(self._folder.path),
         )
 
-    def _discard_stale_file(self) -> None:
-        """Remove `postmaster.pid` where its number now belongs to a stranger.
+    def _disown_stale_file(self, account: Account) -> None:
+        """Take the number out of `postmaster.pid` where it now belongs to a stranger.
 
-        PostgreSQL cleans up itself when no process has that number; otherwise it refuses to
-        start. No process of a server that we have started lives (the lock is free), but one
-        that somebody has started by hand might: it answers on its socket.
+        PostgreSQL refuses to start while a process has that number. No process of a server that
+        we have started lives (the lock is free), but one that somebody has started by hand
+        might: it answers on its socket. The rest of the file stays: by it PostgreSQL finds and
+        frees the shared memory of the dead server.
         """
         told = PostmasterFile.read(self._folder.data)
         if told is None or not _exists(told.process):
             return
         if self.answers():
             raise self._failure(f"process {told.process}, not started by Moothill, serves it; stop it first")
-        (self._folder.data / "postmaster.pid").unlink(missing_ok=True)
+        path = self._folder.data / "postmaster.pid"
+        _, _, rest = path.read_text(errors="replace").partition("\n")
+        write_privately(path, f"{_NOBODYS_NUMBER}\n{rest}", owner=account)
 
     def _open_start_log(self) -> int:
         # The folder is the account's: make the file anew rather than follow what lies there.

@@ -43,10 +43,12 @@ def build(named: str | None = None) -> typer.Typer:
         from .operations import group_app, group_summaries
 
         groups = group_summaries()
+        if named in groups:
+            app.add_typer(group_app(named), name=named, rich_help_panel="Operations")
+            del groups[named]
     for name in sorted(groups):
-        sub = group_app(name) if name == named else typer.Typer(help=groups[name])
-        if name != named:
-            sub.command("nothing")(_nothing)
+        sub = typer.Typer(help=groups[name])
+        sub.command("nothing")(_nothing)
         app.add_typer(sub, name=name, rich_help_panel="Operations")
     return app
 
@@ -84,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: run a command and exit with the code of its error's kind."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given == ["--version"]:
-        print(f"moothill {metadata.version('moothill')}")  # noqa: T201
+        print(f"moothill {metadata.version('moothill')}")
         return
     for alias, real in ALIASES.items():
         for start in range(len(given) - 1):

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -76,7 +76,7 @@ class Door:
             _log.warning("last_uses_not_written", code=error.code)
 
     @contextlib.contextmanager
-    def stream(self, key: UUID | None) -> "contextlib.AbstractContextManager[None]":
+    def stream(self, key: UUID | None) -> Iterator[None]:
         """Count an open stream of a key.
 
         Raises:

@@ -17,7 +17,16 @@ from ...kernel.settings import parse_duration
 from ...kernel.signature import check_plain
 from .problems import BodyTooLarge, BodyTooSlow, MalformedJson, MalformedRequest, WrongContentType
 
-__all__ = ["ClientGone", "Receive", "RequestHeaders", "Scope", "Send", "read_arguments", "read_headers", "read_query"]
+__all__ = [
+    "ClientGone",
+    "Receive",
+    "RequestHeaders",
+    "Scope",
+    "Send",
+    "read_arguments",
+    "read_headers",
+    "read_query",
+]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -195,7 +204,7 @@ async def read_arguments(headers: RequestHeaders, receive: Receive, limit: int) 
     if not body:
         return {}
     media, _, parameters = headers.content_type.partition(";")
-    if media.strip() != "application/json" or "charset" in parameters and "utf-8" not in parameters:
+    if media.strip() != "application/json" or ("charset" in parameters and "utf-8" not in parameters):
         raise WrongContentType()
     try:
         arguments = from_json(body, allow_inf_nan=False)
@@ -209,7 +218,7 @@ async def read_arguments(headers: RequestHeaders, receive: Receive, limit: int) 
 async def _read_body(headers: RequestHeaders, receive: Receive, limit: int) -> bytes:
     if (headers.content_length or 0) > limit:
         raise _too_large(limit)
-    body = b""
+    body: bytes = b""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             while True:

@@ -26,7 +26,7 @@ class Mounted:
 
     def __init__(self, authenticate: Authenticate, *, body_limit: int) -> None:
         self._authenticate = authenticate
-        server = build_server(lambda ctx: ctx.request.scope[_SCOPE_KEY])
+        server = build_server(lambda ctx: _scope(ctx)[_SCOPE_KEY])
         self._manager = StreamableHTTPSessionManager(
             server, stateless=True, json_response=True, max_request_body_size=body_limit
         )
@@ -45,6 +45,11 @@ class Mounted:
             await _refuse(send, error)
             return
         await self._manager.handle_request(scope, receive, send)
+
+
+def _scope(ctx: Any) -> Scope:
+    found: Scope = ctx.request.scope
+    return found
 
 
 def mounted(authenticate: Authenticate, *, body_limit: int) -> Mounted:

@@ -79,9 +79,16 @@ def _input_schema(operation: Operation[Any, Any]) -> dict[str, Any]:
             "maxLength": 200,
             "description": "The second call with this key returns the first one's result.",
         }
-        schema["properties"][_REASON] = {"type": "string", "maxLength": 1000, "description": "Why, for the record."}
+        schema["properties"][_REASON] = {
+            "type": "string",
+            "maxLength": 1000,
+            "description": "Why, for the record.",
+        }
     if operation.effect == "destroy":
-        schema["properties"][_DRY_RUN] = {"type": "boolean", "description": "Say what would be done; do nothing."}
+        schema["properties"][_DRY_RUN] = {
+            "type": "boolean",
+            "description": "Say what would be done; do nothing.",
+        }
     return schema
 
 

@@ -20,9 +20,7 @@ from .models import ApiKey, Identity, IssuedKey, KeyEnded, KeyIssued, KeyName, S
 KeyId = Annotated[UUID, Field(description="Id of a key.")]
 Lifetime = Annotated[
     timedelta | None,
-    Field(
-        gt=timedelta(0), le=timedelta(days=3650), description="The key expires after this time; none: never."
-    ),
+    Field(gt=timedelta(0), le=timedelta(days=3650), description="The key expires after this time; none: never."),
 ]
 
 
@@ -92,9 +90,7 @@ class Keys(Service, group="keys"):
                 raise AgentOfKeyNotFound(f"There is no active agent {agent!r} in this tenant.", agent=agent)
             kind, actor_id, actor_name = "agent", found.id, found.name
             if "*" in scopes or any(scope.startswith("platform:") for scope in scopes):
-                raise Invalid(
-                    "An agent's key takes named scopes, not `*` and none of the platform.", field="scopes"
-                )
+                raise Invalid("An agent's key takes named scopes, not `*` and none of the platform.", field="scopes")
         return await self._issue(new_id, name, kind, actor_id, actor_name, list(scopes), _expiry(expires_in))
 
     @operation(effect="read", scope="keys:read", audience="operator", example={"limit": 10})
@@ -131,9 +127,7 @@ class Keys(Service, group="keys"):
         moment = datetime.now(UTC) + grace if grace else None
         old = await sql.end_(id=key, moment=moment, successor=successor)
         if old is None:
-            raise KeyNotFound(
-                f"There is no live key {key} in this tenant; `keys.list` shows them.", key=str(key)
-            )
+            raise KeyNotFound(f"There is no live key {key} in this tenant; `keys.list` shows them.", key=str(key))
         lacking = [scope for scope in old.scopes if not context().principal.may(scope)]
         if lacking:
             raise ScopeNotHeld(f"You do not hold {lacking[0]}, which that key has.", scope=lacking[0])
@@ -153,9 +147,7 @@ class Keys(Service, group="keys"):
         """Revoke a key at once."""
         ended = await sql.end_(id=key, moment=None, successor=None)
         if ended is None:
-            raise KeyNotFound(
-                f"There is no live key {key} in this tenant; `keys.list` shows them.", key=str(key)
-            )
+            raise KeyNotFound(f"There is no live key {key} in this tenant; `keys.list` shows them.", key=str(key))
         context().record(KeyEnded(name=ended.name), subject=ended.id)
         return ended
 

@@ -27,8 +27,8 @@ def batch(
 
     An argument `{"$result": ["label", "field"]}` stands for a place in an earlier result.
     """
-    from ..operations import _json
     from ....kernel.service import REGISTRY
+    from ..operations import _json
 
     options = ctx.find_object(GlobalOptions) or GlobalOptions()
     try:

@@ -52,9 +52,9 @@ async def _migrator(options: GlobalOptions) -> AsyncIterator[Migrator]:
     if named:
         yield Migrator(named, table=table)
         return
-    async with embedded_server(Path(options.folder) if options.folder else settings.home, settings) as server:
-        async with server.lock():
-            yield Migrator(server.dsn("migrator"), table=table)
+    folder = Path(options.folder) if options.folder else settings.home
+    async with embedded_server(folder, settings) as server, server.lock():
+        yield Migrator(server.dsn("migrator"), table=table)
 
 
 def _run(ctx: typer.Context, work: Callable[[Migrator], Awaitable[T]], *, json_output: bool = False) -> T:
@@ -140,9 +140,7 @@ def roles(
     try:
         if not app_password or not migrator_password:
             raise Invalid("Give the passwords in MOOTHILL_APP_PASSWORD and MOOTHILL_MIGRATOR_PASSWORD.")
-        asyncio.run(
-            bootstrap(apply, database, app_password=app_password, migrator_password=migrator_password)
-        )
+        asyncio.run(bootstrap(apply, database, app_password=app_password, migrator_password=migrator_password))
     except MoothillError as error:
         fail(error, json_output=False)
     typer.echo(f"Roles and database {database} are ready; next: moothill db migrate.")

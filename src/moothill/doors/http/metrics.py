@@ -1,0 +1,112 @@
+"""`/metrics`: the counters of this process in Prometheus' text form.
+
+Labels are operations, outcomes, methods and statuses: sets that the code bounds. Tenants, actors
+and paths never become labels.
+"""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ...database.health import pool_health
+from ...kernel.instruments import BUCKETS, Instruments
+from .door import Door
+
+__all__ = ["CONTENT_TYPE", "Exposition"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# Counters of psycopg_pool, with what they mean.
+_POOL_COUNTERS = {
+    "requests_num": ("pool_requests", "Times a connection was asked for."),
+    "requests_queued": ("pool_requests_queued", "Times the caller had to wait for a connection."),
+    "requests_errors": ("pool_requests_errors", "Times no connection came in time."),
+    "connections_num": ("pool_connections_opened", "Connections opened."),
+    "connections_errors": ("pool_connections_failed", "Connections that could not be opened."),
+    "connections_lost": ("pool_connections_lost", "Connections found dead."),
+}
+
+
+class Exposition:
+    """Renders the metrics of one door."""
+
+    def __init__(self, door: Door) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_DoorCollector(door))
+        ProcessCollector(registry=self._registry)
+
+    def render(self) -> bytes:
+        """The metrics at this moment."""
+        return generate_latest(self._registry)
+
+
+class _DoorCollector(Collector):
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _of_calls(self._door.runtime.instruments)
+        yield from _of_http(self._door)
+        yield from _of_pool(self._door)
+
+
+def _of_calls(instruments: Instruments) -> Iterator[Metric]:
+    calls = CounterMetricFamily(
+        "moothill_calls",
+        "Calls of operations, by outcome: ok or the code of the error.",
+        labels=["operation", "outcome"],
+    )
+    for (operation, outcome), count in sorted(instruments.calls.items()):
+        calls.add_metric([operation, outcome], count)
+    yield calls
+    durations = HistogramMetricFamily(
+        "moothill_call_duration_seconds", "Time from a call to its result.", labels=["operation"]
+    )
+    for operation, counts in sorted(instruments.durations.items()):
+        total = 0
+        buckets = []
+        for bound, count in zip([*map(str, BUCKETS), "+Inf"], counts, strict=True):
+            total += count
+            buckets.append((bound, float(total)))
+        durations.add_metric([operation], buckets, instruments.seconds[operation])
+    yield durations
+    retries = CounterMetricFamily(
+        "moothill_call_retries", "Retries after serialisation failures and deadlocks.", labels=["operation"]
+    )
+    for operation, count in sorted(instruments.retries.items()):
+        retries.add_metric([operation], count)
+    yield retries
+
+
+def _of_http(door: Door) -> Iterator[Metric]:
+    requests = CounterMetricFamily(
+        "moothill_http_requests", "Answers given, by method and status.", labels=["method", "status"]
+    )
+    for (method, status), count in sorted(door.requests.items()):
+        requests.add_metric([method, str(status)], count)
+    yield requests
+    yield _gauge("moothill_http_in_flight", "Requests that are being answered.", door.in_flight)
+    yield _gauge("moothill_http_streams", "Streams that are open.", door.streams.total())
+
+
+def _of_pool(door: Door) -> Iterator[Metric]:
+    pool = pool_health(door.database)
+    connections = GaugeMetricFamily("moothill_pool_connections", "Connections of the pool.", labels=["state"])
+    connections.add_metric(["idle"], pool.idle)
+    connections.add_metric(["active"], pool.active)
+    yield connections
+    yield _gauge("moothill_pool_connections_max", "Most connections the pool opens.", pool.largest)
+    yield _gauge("moothill_pool_waiting", "Calls that wait for a connection.", pool.waiting)
+    numbers = door.database.statistics()
+    for name, (metric, meaning) in _POOL_COUNTERS.items():
+        family = CounterMetricFamily(f"moothill_{metric}", meaning)
+        family.add_metric([], numbers.get(name, 0))
+        yield family
+
+
+def _gauge(name: str, meaning: str, value: float) -> Metric:
+    family = GaugeMetricFamily(name, meaning)
+    family.add_metric([], value)
+    return family

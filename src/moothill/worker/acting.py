@@ -1,0 +1,96 @@
+"""Transactions of the worker: as the system or as a job's actor, in one tenant or above all of them."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+
+from ..kernel.context import EVERYTHING, SYSTEM, CallOptions, Context, Principal
+from ..kernel.errors import Internal, MoothillError
+from ..kernel.identifiers import NOBODY, uuid7
+from ..kernel.local import RETRIES, LocalExecutor, Runtime, entered
+from ..kernel.nudges import Nudges
+from ..kernel.service import Service
+
+__all__ = ["acting", "describe", "nudges_of", "retried", "system"]
+
+T = TypeVar("T")
+_LONGEST_DESCRIPTION = 500
+
+
+def system(tenant: UUID = NOBODY, slug: str = "") -> Principal:
+    """The system itself, in a tenant or, without one, above all of them."""
+    return Principal(tenant=tenant, tenant_slug=slug, actor=SYSTEM, scopes=EVERYTHING)
+
+
+@asynccontextmanager
+async def acting(
+    runtime: Runtime,
+    principal: Principal,
+    operation: str,
+    *,
+    single: bool = False,
+    cursor: Mapping[str, Any] | None = None,
+    prepared: Any = None,
+    request: UUID | None = None,
+    reason: str | None = None,
+) -> AsyncIterator[Context]:
+    """A transaction around a block: committed with its events at the end, rolled back when it raises.
+
+    Args:
+        runtime: of this process.
+        principal: who acts, in which tenant.
+        operation: name for log, events and the database.
+        single: the block runs exactly one statement, which is sent with BEGIN and COMMIT.
+        cursor: the place that a step of a job finds in its context.
+        prepared: what the step's preparation gave.
+        request: id of the call that all this goes back to.
+        reason: why, as that caller said.
+    """
+    call = Context(
+        principal=principal,
+        operation=operation,
+        request_id=request or uuid7(),
+        options=CallOptions(reason=reason),
+        door="worker",
+        cursor=cursor,
+        prepared=prepared,
+    )
+    async with runtime.database.begin(call, single=single) as unit:
+        call.transaction = unit
+        try:
+            with entered(call):
+                yield call
+            await unit.finish(call)
+        finally:
+            call.transaction = None
+    runtime.committed(call)
+
+
+async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
+    """What a transaction gives, tried again after serialisation failures and deadlocks."""
+    for number in range(RETRIES):
+        try:
+            return await attempt()
+        except MoothillError as error:
+            if not error.context.get("retry") or number == RETRIES - 1:
+                raise
+        await asyncio.sleep(random.uniform(0.25, 1.0) * 0.004 * 2**number)  # noqa: S311  # jitter, no secret
+    raise Internal("unreachable")
+
+
+def nudges_of(service: Service) -> Nudges:
+    """The nudges of the process in which a service's body runs."""
+    assert isinstance(service.executor, LocalExecutor), "a body runs on a local executor"
+    return service.executor.runtime.nudges
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line, for people."""
+    if isinstance(error, MoothillError):
+        text = f"{error.code}: {error.message}"
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return " ".join(text.split())[:_LONGEST_DESCRIPTION]
