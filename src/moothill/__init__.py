@@ -8,20 +8,19 @@ async with moothill.connect() as moot:
 
 from typing import TYPE_CHECKING, Any
 
-from .kernel import errors
-from .kernel.errors import (
-    Conflict,
-    Exhausted,
-    Forbidden,
-    Internal,
-    Invalid,
-    MoothillError,
-    NotFound,
-    Unauthenticated,
-    Unavailable,
-)
-
 if TYPE_CHECKING:
+    from .kernel import errors
+    from .kernel.errors import (
+        Conflict,
+        Exhausted,
+        Forbidden,
+        Internal,
+        Invalid,
+        MoothillError,
+        NotFound,
+        Unauthenticated,
+        Unavailable,
+    )
     from .moot import Moot
     from .session import connect
 
@@ -44,13 +43,21 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # The database driver and the services load at the first use, so that importing stays cheap.
+    # Everything loads at its first use: pydantic alone takes longer than a command that only shows its help.
+    found: Any
     if name == "connect":
-        from .session import connect
+        from .session import connect as found
+    elif name == "Moot":
+        from .moot import Moot as found
+    elif name in __all__:
+        from .kernel import errors
 
-        return connect
-    if name == "Moot":
-        from .moot import Moot
+        found = errors if name == "errors" else getattr(errors, name)
+    else:
+        raise AttributeError(f"module 'moothill' has no attribute {name!r}")
+    globals()[name] = found
+    return found
 
-        return Moot
-    raise AttributeError(f"module 'moothill' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

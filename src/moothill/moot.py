@@ -13,6 +13,8 @@ from .kernel.operation import BatchCall
 from .kernel.service import SERVICES, Executor, Service
 from .tenancy.keys import Keys
 from .tenancy.tenants import Tenants
+from .worker.events import Events
+from .worker.jobs import Jobs
 
 if TYPE_CHECKING:
     from .session import Session
@@ -30,6 +32,8 @@ class Moot:
     tenants: Tenants
     keys: Keys
     operations: Operations
+    events: Events
+    jobs: Jobs
 
     def __init__(self, executor: Executor, session: Session | None = None) -> None:
         self.executor = executor
@@ -60,6 +64,10 @@ class Moot:
     def view_as(self, agent: str) -> Moot:
         """The same connection seen with an agent's eyes; what is done is recorded under both names."""
         return self._of_session().view_as(self, agent)
+
+    def with_key(self, secret: str) -> Moot:
+        """The same connection as whoever holds an API key, in that key's tenant."""
+        return self._of_session().with_key(self, secret)
 
     @asynccontextmanager
     async def transaction(self, *, reason: str | None = None) -> AsyncIterator[Moot]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,8 +20,11 @@ from .kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from .kernel.identifiers import NOBODY
 from .kernel.local import LocalExecutor, Runtime
 from .kernel.operation import Operation
+from .kernel.service import Executor
 from .kernel.settings import Settings
 from .moot import Moot
+from .tenancy.keys import KeyGate
+from .worker import Nudge, Worker
 
 if TYPE_CHECKING:
     from .database.embedded import EmbeddedServer
@@ -28,11 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Connecting", "Session", "connect", "embedded_server", "open_database"]
 
 DEFAULT_TENANT = "default"
+_WORKER_BEGINS = 1.0
 OPERATOR = Actor("operator", NOBODY, "local operator")
-
-
-class SchemaBehind(Conflict):
-    """The database's schema is older than this Moothill; run `moothill db migrate`."""
 
 
 class TenantUnknown(NotFound):
@@ -47,6 +48,7 @@ class Session:
         settings: what it was opened with.
         runtime: the shared parts of local executors; None over a URL.
         database: the pool; None over a URL.
+        nudge: carries nudges to other processes, and theirs to this one once somebody waits for them.
     """
 
     settings: Settings
@@ -54,6 +56,8 @@ class Session:
     runtime: Runtime | None = None
     database: Database | None = None
     migrator_dsn: str | None = None
+    gate: KeyGate | None = None
+    nudge: Nudge | None = None
 
     def in_tenant(self, moot: Moot, reference: str) -> Moot:
         """The same connection in another tenant."""
@@ -67,7 +71,7 @@ class Session:
             principal = await enter_tenant(self.database, local.principal, reference)
             return LocalExecutor(local.runtime, principal, door=local.door)
 
-        return Moot(DeferredExecutor(resolve), self)
+        return Moot(DeferredExecutor(resolve, executor), self)
 
     def view_as(self, moot: Moot, agent: str) -> Moot:
         """The same connection with an agent's eyes."""
@@ -78,7 +82,38 @@ class Session:
         async def resolve() -> LocalExecutor:
             return await view_as(await _settled(executor), agent)
 
-        return Moot(DeferredExecutor(resolve), self)
+        return Moot(DeferredExecutor(resolve, executor), self)
+
+    def with_key(self, moot: Moot, secret: str) -> Moot:
+        """The same connection as whoever holds a key; a database asks again every few seconds."""
+        if self.database is None:
+            return Moot(_remote(moot.executor).elsewhere(key=secret), self)
+        if self.gate is None:
+            self.gate = KeyGate(self.database)
+            if self.runtime is not None:
+                self.runtime.nudges.key_listeners.append(self.gate.forget)
+        return Moot(KeyedExecutor(self.gate, secret, moot.executor), self)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """A worker beside the block: it begins with the first write, or a second later."""
+        assert self.runtime is not None
+        assert self.database is not None
+        worker = Worker(self.runtime, self.database, self.settings)
+
+        async def begin() -> None:
+            with worker.runtime.nudges.bell(from_afar=False) as bell:
+                await bell.wait(_WORKER_BEGINS)
+            await worker.run()
+
+        task = asyncio.create_task(begin(), name="worker")
+        try:
+            yield
+        finally:
+            if worker.is_running:
+                await worker.stop()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def close(self) -> None:
         """Let running calls end and release everything."""
@@ -124,12 +159,15 @@ async def view_as(local: LocalExecutor, agent: str) -> LocalExecutor:
 class DeferredExecutor:
     """Finds its real executor at the first call, so that `moot.tenant("acme")` needs no await."""
 
-    def __init__(self, resolve: Callable[[], Awaitable[LocalExecutor]]) -> None:
+    def __init__(self, resolve: Callable[[], Awaitable[LocalExecutor]], source: object = None) -> None:
         self._resolve = resolve
+        self._source = source
         self._real: LocalExecutor | None = None
 
     async def real(self) -> LocalExecutor:
         """The executor behind this one."""
+        if isinstance(self._source, DeferredExecutor):
+            await self._source.real()  # a key that was revoked meanwhile is refused here too
         if self._real is None:
             self._real = await self._resolve()
         return self._real
@@ -150,6 +188,21 @@ class DeferredExecutor:
         """Group calls there."""
         async with (await self.real()).transaction(options):
             yield
+
+
+class KeyedExecutor(DeferredExecutor):
+    """Acts as whoever holds a key, and asks the gate at each call: a revoked key is refused."""
+
+    def __init__(self, gate: KeyGate, secret: str, base: Executor) -> None:
+        async def resolve() -> LocalExecutor:
+            local = await _settled(base)
+            return LocalExecutor(local.runtime, await gate.authenticate(secret), door=local.door)
+
+        super().__init__(resolve)
+
+    async def real(self) -> LocalExecutor:
+        """The executor of the key's principal, as it is now."""
+        return await self._resolve()
 
 
 class Connecting:
@@ -205,7 +258,8 @@ def connect(
                 where = chosen.dsn.get_secret_value()
         if where is not None and where.startswith(("http://", "https://")):
             return await _open_remote(where, chosen, tenant)
-        if where is not None and (where.startswith(("postgres://", "postgresql://")) or "=" in where):
+        is_dsn = where is not None and (where.startswith(("postgres://", "postgresql://")) or "=" in where)
+        if where is not None and is_dsn and not isinstance(target, Path):
             return await open_database(where, chosen, tenant or chosen.tenant)
         return await _open_embedded(Path(where) if where else chosen.home, chosen, tenant or chosen.tenant)
 
@@ -247,9 +301,13 @@ async def _open_embedded(folder: Path | None, settings: Settings, tenant: str) -
         server = await stack.enter_async_context(embedded_server(folder, settings))
         async with server.lock():
             await Migrator(server.dsn("migrator"), table=settings.migration_table).migrate()
-        return await open_database(
+        moot = await open_database(
             server.dsn("app"), settings, tenant, stack=stack, migrator_dsn=server.dsn("migrator"), create=True
         )
+        if settings.worker:
+            assert moot.session is not None
+            await stack.enter_async_context(moot.session.working())
+        return moot
     except BaseException:
         await stack.aclose()
         raise
@@ -275,23 +333,26 @@ async def open_database(
         create: make the tenant `default` when it is missing (embedded use).
 
     Raises:
-        SchemaBehind: migrations are pending.
+        SchemaMissing: migrations are pending.
         GuardMissing: a guard of the isolation is missing; nothing is served.
     """
     stack = stack or AsyncExitStack()
     try:
         database = Database(dsn, settings)
-        await database.open()
         stack.push_async_callback(database.close)
+        await database.open()
         await check_guards(database)
         runtime = Runtime(database)
+        nudge = Nudge(runtime, database)
+        nudge.attach()
+        stack.push_async_callback(nudge.close)
         found = await find_tenant(database, tenant)
         if found is None and create and tenant == DEFAULT_TENANT:
             found = await _create_default(runtime)
         if found is None:
             raise TenantUnknown(f"There is no tenant {tenant!r}; `moothill tenants create --slug {tenant}` makes it.")
         principal = Principal(tenant=found["id"], tenant_slug=found["slug"], actor=OPERATOR, scopes=EVERYTHING)
-        session = Session(settings, stack, runtime, database, migrator_dsn)
+        session = Session(settings, stack, runtime, database, migrator_dsn, nudge=nudge)
         return Moot(LocalExecutor(runtime, principal), session)
     except BaseException:
         await stack.aclose()

@@ -8,15 +8,16 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
 import psycopg
 from psycopg import AsyncConnection
 
 from ..kernel.errors import Exhausted, MoothillError
-from ..kernel.settings import tls_mode
+from .address import DatabaseUnreachable, connection_string
 from .guards import check_guards
-from .pool import Database, DatabaseUnreachable
+from .pool import Database
 
 __all__ = ["HealthChecks", "PoolHealth", "pool_health"]
 
@@ -98,13 +99,8 @@ class HealthChecks:
         return await self._guards()
 
     async def _connect(self) -> None:
-        dsn = self.database.dsn
-        mode = tls_mode(dsn, self.database.settings)
-        conninfo = psycopg.conninfo.make_conninfo(
-            dsn,
-            application_name=f"{self.database.settings.application_name} health"[:63],
-            connect_timeout=2,
-            **({"sslmode": mode} if mode else {}),
+        conninfo = connection_string(
+            self.database.dsn, self.database.settings, purpose="health", timeout=timedelta(seconds=_ANSWER_SECONDS)
         )
         try:
             async with (

@@ -22,7 +22,9 @@ from typing import Literal
 import psycopg
 from psycopg import AsyncConnection, sql
 
-from ..kernel.errors import Conflict, Internal, Invalid, NotFound, Unavailable
+from ..kernel.errors import Conflict, Forbidden, Internal, Invalid, NotFound, Unavailable
+from ..kernel.settings import Settings
+from .address import connection_string, unreachable
 
 __all__ = [
     "Migration",
@@ -59,6 +61,14 @@ class NewerSchema(Conflict):
 
 class MigrationsLocked(Unavailable):
     """Another process is migrating this database; wait for it and try again."""
+
+
+class RolesMissing(Conflict):
+    """This server lacks the roles of Moothill; run `moothill db roles`."""
+
+
+class NotTheMigrator(Forbidden):
+    """This role may not become moothill_owner; give the DSN of moothill_migrator in MOOTHILL_MIGRATOR_DSN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +175,17 @@ def create_migration(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 class Migrator:
-    """Applies and rolls back, as moothill_owner."""
+    """Applies and rolls back, as moothill_owner.
 
-    def __init__(self, dsn: str, *, table: str = "schema_migrations") -> None:
+    Args:
+        dsn: of moothill_migrator, past any pooler.
+        table: in which migrations are recorded.
+        settings: how to connect; by default nothing from the environment.
+    """
+
+    def __init__(self, dsn: str, *, table: str = "schema_migrations", settings: Settings | None = None) -> None:
         self._dsn = dsn
+        self._settings = settings or Settings()
         self._table = sql.Identifier("moothill", table)
         self._bare_table = table
 
@@ -225,7 +242,12 @@ class Migrator:
         return done
 
     async def rollback(self, *, steps: int = 1, on_progress: Callable[[str], None] | None = None) -> list[str]:
-        """Undo the last `steps` migrations; the ids that were undone."""
+        """Undo the last `steps` migrations; the ids that were undone.
+
+        Raises:
+            NotFound: this installation lacks the files of one; it and those before it stand.
+            MigrationFailed: a statement failed; what was undone before stays undone.
+        """
         done: list[str] = []
         known = {migration.id: migration for migration in history()}
         async with self._connection() as connection, self._locked(connection):
@@ -313,15 +335,25 @@ class Migrator:
             f"comment on table moothill.{name} is 'Migrations that were applied, with the checksums of their files.'",
             f"comment on column moothill.{name}.id is 'Number and name.'",
             f"comment on column moothill.{name}.checksum is 'SHA-256 of the file.'",
-            f"comment on column moothill.{name}.state is 'applied, or incomplete when it broke off outside of a transaction.'",
+            f"comment on column moothill.{name}.state is 'applied, or incomplete: it broke off midway.'",
             f"comment on column moothill.{name}.applied_at is 'When it was applied.'",
             f"grant select on moothill.{name} to moothill_app, moothill_readonly",
         ]
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
-        async with await AsyncConnection.connect(self._dsn, autocommit=True) as connection:
-            await connection.execute("set role moothill_owner")
+        conninfo = connection_string(self._dsn, self._settings, purpose="migrator")
+        try:
+            connecting = await AsyncConnection.connect(conninfo, autocommit=True)
+        except psycopg.OperationalError as error:
+            raise unreachable(error) from None
+        async with connecting as connection:
+            try:
+                await connection.execute("set role moothill_owner")
+            except psycopg.errors.InsufficientPrivilege:
+                raise NotTheMigrator() from None
+            except psycopg.errors.InvalidParameterValue:
+                raise RolesMissing() from None
             await connection.execute("set search_path = moothill, public")
             await connection.execute("set timezone = 'UTC'")
             await connection.execute(f"set lock_timeout = '{_LOCK_TIMEOUT}'")  # a constant

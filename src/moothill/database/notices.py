@@ -6,7 +6,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from ..kernel.errors import Unavailable
-from ..kernel.settings import tls_mode
+from .address import connection_string
 from .pool import Database, run_plain
 
 __all__ = ["LONGEST_NOTICE", "NoticesBroke", "can_hear", "hear", "notify"]
@@ -39,13 +39,7 @@ async def hear(database: Database, dsn: str) -> AsyncIterator[str | None]:
     Raises:
         NoticesBroke: the connection failed; what was sent meanwhile is lost.
     """
-    settings = database.settings
-    conninfo = psycopg.conninfo.make_conninfo(
-        dsn,
-        application_name=f"{settings.application_name} listener"[:63],
-        connect_timeout=max(1, int(settings.connect_timeout.total_seconds())),
-        **({"sslmode": mode} if (mode := tls_mode(dsn, settings)) else {}),
-    )
+    conninfo = connection_string(dsn, database.settings, purpose="listener")
     try:
         async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
             await connection.execute(f"listen {CHANNEL}")

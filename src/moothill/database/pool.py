@@ -23,11 +23,12 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from ..kernel.context import SYSTEM, CallOptions, Context, Principal
 from ..kernel.errors import Exhausted, MoothillError, Unavailable
 from ..kernel.identifiers import NOBODY
-from ..kernel.settings import Settings, tls_mode
+from ..kernel.settings import Settings
+from .address import connection_string, unreachable
 from .denials import OperationDenied
 from .sqlstate import SqlFailure, from_psycopg, translate
 from .transaction import PooledTransaction
-from .wire import Wire, WireConnection, compile_statement
+from .wire import Plans, Wire, WireConnection, compile_statement, is_stale_plan
 
 __all__ = ["Database", "run_plain"]
 
@@ -51,10 +52,6 @@ class ClockSkew(Unavailable):
     """This machine's clock is more than five minutes off the database's; set it before serving."""
 
 
-class DatabaseUnreachable(Unavailable):
-    """The database does not answer; check the DSN, the server and the network."""
-
-
 class Database:
     """A pool with tenant context, health and statistics."""
 
@@ -64,6 +61,7 @@ class Database:
         self._pool: AsyncConnectionPool[WireConnection] | None = None
         self._gates: dict[UUID, asyncio.Semaphore] = {}
         self._share = max(1, int(settings.pool_max * settings.tenant_share))
+        self._plans = Plans()
         self.is_pooled_outside = False
         self.written: Callable[[UUID], None] | None = None
 
@@ -71,21 +69,18 @@ class Database:
         """Open the pool after one connection proved that the server answers and the clocks agree.
 
         Raises:
+            BadDsn: the DSN is none.
             DatabaseUnreachable: nobody answers.
+            PoolExhausted: the server has no room for the smallest pool.
             ClockSkew: the clocks differ by more than five minutes.
         """
-        conninfo = psycopg.conninfo.make_conninfo(
-            self._dsn,
-            application_name=self.settings.application_name,
-            connect_timeout=max(1, int(self.settings.connect_timeout.total_seconds())),
-            **({"sslmode": mode} if (mode := tls_mode(self._dsn, self.settings)) else {}),
-        )
+        conninfo = connection_string(self._dsn, self.settings)
         try:
             async with await AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as first:
                 await self._inspect(first)
         except psycopg.OperationalError as error:
             _log.error("database_unreachable", extra={"detail": str(error).splitlines()[0]})
-            raise DatabaseUnreachable() from None
+            raise unreachable(error) from None
         self._pool = AsyncConnectionPool(
             conninfo,
             connection_class=WireConnection,
@@ -104,7 +99,11 @@ class Database:
             open=False,
             name="moothill",
         )
-        await self._pool.open(wait=True, timeout=self.settings.connect_timeout.total_seconds())
+        try:
+            await self._pool.open(wait=True, timeout=self.settings.connect_timeout.total_seconds())
+        except PoolTimeout:
+            await self.close()
+            raise PoolExhausted(retry_after=1) from None
 
     async def close(self) -> None:
         """Let running calls end, then close every connection."""
@@ -210,7 +209,7 @@ class Database:
         connection.adapters.register_dumper(dict, JsonbDumper)
         set_json_dumps(_dump_json, connection)
         set_json_loads(orjson.loads, connection)
-        connection.wire = Wire(connection, prepares=not self.is_pooled_outside)
+        connection.wire = Wire(connection, prepares=not self.is_pooled_outside, plans=self._plans)
 
 
 def _dump_json(value: Any) -> bytes:
@@ -222,8 +221,15 @@ async def run_plain(
 ) -> list[dict[str, Any]]:
     """Run one statement outside of an operation and of any tenant, with our errors."""
     wire = connection.wire or Wire(connection)
+    trip = [(compile_statement(sql), parameters or {})]
     try:
-        ((rows, _),) = await wire.trip([(compile_statement(sql), parameters or {})])
+        try:
+            ((rows, _),) = await wire.trip(trip)
+        except psycopg.Error as error:
+            # Outside of a transaction nothing stands in the way of preparing it anew.
+            if not is_stale_plan(error):
+                raise
+            ((rows, _),) = await wire.trip(trip)
     except psycopg.Error as error:
         raise translate(from_psycopg(error), "statement") from None
     return rows

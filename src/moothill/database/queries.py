@@ -13,6 +13,14 @@ A service declares which it uses, and as what:
 
 Names and cardinalities are compared when the class is made; a test lets the server describe each
 statement and compares its columns with the row model. `%(tenant)s` is filled from the context.
+
+What several statements of a file share, such as a long list of columns, is said once, before them:
+
+    -- let: agent
+    id, agent_id, name
+
+and stands in their place as `{agent}`; a fragment may hold fragments that stand above it. A file of
+nothing but fragments serves several files: a `Sql` class names it in `fragments`.
 """
 
 import inspect
@@ -53,9 +61,13 @@ def parse_queries(text: str, place: str) -> Iterator[Statement]:
     Raises:
         ValueError: a header is missing or twice, with file and line.
     """
-    blocks = re.split(r"^(?=-- name:)", text, flags=re.MULTILINE)[1:]
-    for block in blocks:
-        lines = block.strip().splitlines()
+    fragments: dict[str, str] = {}
+    for block in re.split(r"^(?=-- (?:name|let):)", text, flags=re.MULTILINE)[1:]:
+        lines = _filled(block, fragments).strip().splitlines()
+        if lines[0].startswith("-- let:"):
+            body = "\n".join(line for line in lines if not line.startswith("--"))
+            fragments[lines[0].removeprefix("-- let:").strip()] = body.strip()
+            continue
         header: dict[str, str] = {}
         purpose: list[str] = []
         body_at = 0
@@ -73,6 +85,12 @@ def parse_queries(text: str, place: str) -> Iterator[Statement]:
         declared = dict(item.split() for item in header.get("errors", "").split(",") if item.strip())
         sql = "\n".join(lines[body_at:]).strip().rstrip(";")
         yield Statement(name, " ".join(purpose), header["returns"], sql, declared, f"{place}:{name}")
+
+
+def _filled(text: str, fragments: Mapping[str, str]) -> str:
+    for name, body in fragments.items():
+        text = text.replace(f"{{{name}}}", body)
+    return text
 
 
 @dataclass(slots=True)
@@ -171,15 +189,22 @@ def statements() -> Mapping[str, tuple[Statement, Any]]:
 
 
 class Queries:
-    """Base of a service's `Sql`: its annotations name the statements of the `queries.sql` beside it."""
+    """Base of a service's `Sql`: its annotations name the statements of the `queries.sql` beside it.
+
+    Attributes:
+        file: name of the file beside the module.
+        fragments: names of files beside it whose fragments its statements use.
+    """
 
     file: ClassVar[str] = "queries.sql"
+    fragments: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         module = sys.modules[cls.__module__]
         path = Path(str(module.__file__)).with_name(cls.file)
-        found = {s.name: s for s in parse_queries(path.read_text(encoding="utf-8"), f"{path.parent.name}/{path.name}")}
+        text = "\n".join(path.with_name(each).read_text(encoding="utf-8") for each in (*cls.fragments, cls.file))
+        found = {s.name: s for s in parse_queries(text, f"{path.parent.name}/{path.name}")}
         for name, hint in get_type_hints(cls).items():
             origin = get_origin(hint) or hint
             if origin not in _CARDINALITY:

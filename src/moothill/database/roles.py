@@ -9,13 +9,15 @@
 | moothill_search, _gate, _relay, _jobs | no | each owns a few listed functions with explicit policies |
 """
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 
 import psycopg
 from psycopg import AsyncConnection, sql
 
-from ..kernel.errors import Invalid
+from ..kernel.errors import Forbidden, Invalid
+from ..kernel.settings import Settings
+from .address import connection_string, unreachable
 
 __all__ = ["DEFINERS", "ROLES", "SERVING", "bootstrap", "role_statements"]
 
@@ -24,9 +26,15 @@ SERVING = ("moothill_app", "moothill_readonly", "moothill_auditor")
 LOGINS = ("moothill_app", "moothill_migrator")
 ROLES = ("moothill_owner", "moothill_migrator", *SERVING, *DEFINERS)
 
+# Changing one role from two sides at once fails; who comes second waits.
+_LOCK = 0x726F6C65
 _CREATE = """do $$ begin
   create role {role} {attributes} nosuperuser nocreatedb nocreaterole nobypassrls noreplication;
 exception when duplicate_object or unique_violation then null; end $$"""
+
+
+class NotASuperuser(Forbidden):
+    """This role may not make roles and databases; give the DSN of a superuser, or let a DBA run `moothill db roles`."""
 
 
 def role_statements(database: str) -> Iterator[str]:
@@ -50,37 +58,73 @@ def role_statements(database: str) -> Iterator[str]:
     yield f"alter role moothill_app in database {name} set citus.propagate_set_commands = 'local'"
 
 
-async def bootstrap(admin_dsn: str, database: str, *, app_password: str, migrator_password: str) -> None:
+async def bootstrap(
+    admin_dsn: str,
+    database: str,
+    *,
+    app_password: str,
+    migrator_password: str,
+    settings: Settings | None = None,
+) -> None:
     """Make the database, the extension and the roles; safe to run again.
 
     Args:
         admin_dsn: a superuser's, or that of a role with CREATEROLE and CREATEDB where the
             extension `vector` is installed already.
         database: name of the database to make.
-        app_password: password of moothill_app.
-        migrator_password: password of moothill_migrator.
+        app_password: password of moothill_app; it travels as a SCRAM verifier.
+        migrator_password: password of moothill_migrator; likewise.
+        settings: how to connect; by default nothing from the environment.
 
     Raises:
+        DatabaseUnreachable: nobody answers, or the password is wrong.
+        NotASuperuser: the role may not do this.
         Invalid: the server has no pgvector, or is too old.
     """
-    async with await AsyncConnection.connect(admin_dsn, autocommit=True) as admin:
-        if admin.info.server_version < 160000:
-            raise Invalid(f"PostgreSQL {admin.info.server_version // 10000} is too old; Moothill needs 16, 17 or 18.")
-        exists = await (await admin.execute("select 1 from pg_database where datname = %s", [database])).fetchone()
-        if not exists:
-            with suppress(psycopg.errors.DuplicateDatabase):
-                await admin.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
-        for statement in role_statements(database):
-            await admin.execute(statement)
-        for role, password in (("moothill_app", app_password), ("moothill_migrator", migrator_password)):
-            await admin.execute(
-                sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password))
-            )
-    inside = psycopg.conninfo.make_conninfo(admin_dsn, dbname=database)
-    async with await AsyncConnection.connect(inside, autocommit=True) as admin:
-        try:
-            await admin.execute("create extension if not exists vector schema public")
-        except (psycopg.errors.UndefinedFile, psycopg.errors.FeatureNotSupported):
-            raise Invalid("This server has no pgvector; install version 0.8 or later and try again.") from None
-        await admin.execute("revoke create on schema public from public")
-        await admin.execute("grant usage on schema public to public")
+    passwords = {"moothill_app": app_password, "moothill_migrator": migrator_password}
+    try:
+        async with _administrator(admin_dsn, settings) as admin:
+            await _make_roles(admin, database, passwords)
+        async with _administrator(admin_dsn, settings, database) as admin:
+            await _make_extension(admin)
+    except psycopg.errors.InsufficientPrivilege:
+        raise NotASuperuser() from None
+
+
+@asynccontextmanager
+async def _administrator(
+    dsn: str, settings: Settings | None, database: str | None = None
+) -> AsyncIterator[AsyncConnection]:
+    conninfo = connection_string(dsn, settings or Settings(), purpose="roles", database=database)
+    try:
+        connecting = await AsyncConnection.connect(conninfo, autocommit=True)
+    except psycopg.OperationalError as error:
+        raise unreachable(error) from None
+    async with connecting as admin:
+        yield admin
+
+
+async def _make_roles(admin: AsyncConnection, database: str, passwords: Mapping[str, str]) -> None:
+    if admin.info.server_version < 160000:
+        raise Invalid(f"PostgreSQL {admin.info.server_version // 10000} is too old; Moothill needs 16, 17 or 18.")
+    await admin.execute("select pg_advisory_lock(%s)", [_LOCK])
+    exists = await (await admin.execute("select 1 from pg_database where datname = %s", [database])).fetchone()
+    if not exists:
+        await admin.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
+    for statement in role_statements(database):
+        await admin.execute(statement)
+    for role, password in passwords.items():
+        # The verifier, not the password: statements are logged.
+        verifier = admin.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+        await admin.execute(
+            sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(verifier.decode()))
+        )
+
+
+async def _make_extension(admin: AsyncConnection) -> None:
+    try:
+        await admin.execute("create extension if not exists vector schema public")
+    except (psycopg.errors.UndefinedFile, psycopg.errors.FeatureNotSupported):
+        raise Invalid("This server has no pgvector; install version 0.8 or later and try again.") from None
+    await admin.execute("revoke create on schema public from public")
+    await admin.execute("grant usage on schema public to public")

@@ -9,6 +9,7 @@ import logging
 import psycopg
 
 from ..kernel import errors
+from .wire import is_stale_plan
 
 __all__ = ["SqlFailure", "from_psycopg", "translate"]
 
@@ -18,10 +19,11 @@ _log = logging.getLogger("moothill.database")
 class SqlFailure(Exception):
     """The server refused a statement."""
 
-    def __init__(self, sqlstate: str, primary: str) -> None:
+    def __init__(self, sqlstate: str, primary: str, *, stale: bool = False) -> None:
         super().__init__(primary)
         self.sqlstate = sqlstate
         self.primary = primary
+        self.is_stale = stale
 
 
 class StatementTimeout(errors.Unavailable):
@@ -30,6 +32,14 @@ class StatementTimeout(errors.Unavailable):
 
 class SerialisationFailure(errors.Conflict):
     """Other work changed the same rows at the same time; try again."""
+
+
+class SchemaChanged(errors.Conflict):
+    """The schema of the database changed while this ran; nothing was changed, try again."""
+
+
+class TransactionFailed(errors.Conflict):
+    """An earlier call in this transaction failed, so nothing of it can be kept; begin again."""
 
 
 class ConnectionLost(errors.Unavailable):
@@ -63,8 +73,7 @@ class AccessRefused(errors.Forbidden):
 def from_psycopg(error: psycopg.Error) -> SqlFailure:
     """The failure that a driver's error carries, with the text kept for the log only."""
     sqlstate = error.sqlstate or ("08006" if isinstance(error, psycopg.OperationalError) else "XX000")
-    primary = (error.diag.message_primary if error.diag else None) or str(error)
-    return SqlFailure(sqlstate, primary)
+    return SqlFailure(sqlstate, error.diag.message_primary or str(error), stale=is_stale_plan(error))
 
 
 def translate(failure: SqlFailure, place: str) -> errors.MoothillError:
@@ -72,12 +81,15 @@ def translate(failure: SqlFailure, place: str) -> errors.MoothillError:
     state = failure.sqlstate
     if state in ("40001", "40P01"):
         return SerialisationFailure(retry=True)
+    if failure.is_stale:
+        return SchemaChanged(retry=True)
     exact: dict[str, type[errors.MoothillError]] = {
         "23503": BrokenReference,
         "23505": AlreadyExists,
         "23P01": AlreadyExists,
         "23514": RuleBroken,
         "23502": RuleBroken,
+        "25P02": TransactionFailed,
         "42501": AccessRefused,
         "55P03": LockTimeout,
         "57014": StatementTimeout,

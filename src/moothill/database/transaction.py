@@ -11,11 +11,11 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from ..kernel.context import Context
-from ..kernel.errors import Internal
+from ..kernel.errors import Conflict, Internal
 from ..kernel.events import PendingEvent, dumps
 from ..kernel.identifiers import uuid7
 from ..kernel.local import Remembered
-from .sqlstate import SqlFailure, from_psycopg, translate
+from .sqlstate import SqlFailure, TransactionFailed, from_psycopg, translate
 from .wire import Statement, Wire, WireConnection, compile_statement
 
 __all__ = ["PooledTransaction"]
@@ -50,10 +50,14 @@ where tenant_id = %(tenant)s and actor = %(actor)s and operation = %(operation)s
 """
 
 
+class TransactionOver(Conflict):
+    """The transaction that this call would join has ended; await what you start inside of one before it ends."""
+
+
 class PooledTransaction:
     """A transaction on a pooled connection; the executor opens, fills and finishes it."""
 
-    __slots__ = ("_call", "_connection", "_finished", "_single", "_started", "_statement_timeout", "_wire")
+    __slots__ = ("_call", "_connection", "_finished", "_over", "_single", "_started", "_statement_timeout", "_wire")
 
     def __init__(self, connection: WireConnection, call: Context, *, single: bool, statement_timeout: float) -> None:
         self._connection = connection
@@ -63,6 +67,7 @@ class PooledTransaction:
         self._statement_timeout = statement_timeout
         self._started = False
         self._finished = False
+        self._over = False
 
     @property
     def wrote(self) -> bool:
@@ -80,6 +85,11 @@ class PooledTransaction:
         self._finished = True
         return answers[0][0]
 
+    def follow_up(self) -> None:
+        """Let a single read ask once more, in a transaction of its own; elsewhere there is nothing to let."""
+        if self._single and self._call.read_only:
+            self._started = self._finished = False
+
     async def fetch_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int:
         """Run one statement for each set of parameters, in one round trip; how many rows were touched."""
         statement = compile_statement(sql)
@@ -94,6 +104,9 @@ class PooledTransaction:
         if not self._started and not context.pending:
             self._finished = True
             return
+        if self._connection.pgconn.transaction_status == TransactionStatus.INERROR:
+            # The server would answer this COMMIT with a rollback, and no error: the body passed over a failure.
+            raise TransactionFailed()
         events = [(_EVENT, self._event_values(context, event)) for event in context.pending]
         try:
             await self._trip([*events, (_COMMIT, {})])
@@ -117,7 +130,8 @@ class PooledTransaction:
         await self.fetch(_STORE_RESULT, {**self._key_values(key), "result": dumps(result)})
 
     async def abandon(self) -> None:
-        """Roll back whatever was not committed."""
+        """Roll back whatever was not committed; nothing runs in this transaction any more."""
+        self._over = True
         if self._connection.closed or self._connection.pgconn.transaction_status == TransactionStatus.IDLE:
             return
         try:
@@ -128,6 +142,9 @@ class PooledTransaction:
     async def _trip(
         self, statements: Sequence[tuple[Statement, Mapping[str, Any]]]
     ) -> list[tuple[list[dict[str, Any]], int]]:
+        if self._over or self._finished:
+            # Its connection may serve another tenant by now.
+            raise TransactionOver()
         opening: list[tuple[Statement, Mapping[str, Any]]] = []
         if not self._started:
             self._started = True

@@ -22,12 +22,14 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import DictRow
 
-__all__ = ["Statement", "Wire", "WireConnection", "compile_statement"]
+__all__ = ["Plans", "Statement", "Wire", "WireConnection", "compile_statement", "is_stale_plan"]
 
 _PLACEHOLDER = re.compile(r"%(?:\((\w+)\)s|%)")
 _OK = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY)
-# "cached plan must not change result type": a migration changed what a prepared statement returns.
-_STALE_PLAN = "0A000"
+# A migration changed what a prepared statement returns. The text of the error depends on the server's language.
+_STALE_STATE, _STALE_PLACE = "0A000", "RevalidateCachedQuery"
+# A prepared statement is gone: somebody between us and the server, or with this session, discarded it.
+_GONE_STATE = "26000"
 
 Rows = list[dict[str, Any]]
 
@@ -63,17 +65,31 @@ class WireConnection(AsyncConnection[DictRow]):
 
 
 @dataclass(slots=True)
+class Plans:
+    """What all connections of a pool share about what they prepared.
+
+    Attributes:
+        age: rises when one connection finds its statements stale; then the others forget theirs too.
+    """
+
+    age: int = 0
+
+
+@dataclass(slots=True)
 class Wire:
     """The short way to the server, over one connection.
 
     Attributes:
         connection: idle, or inside a transaction; never inside psycopg's own pipeline.
         prepares: false behind a pooler that cannot keep prepared statements.
+        plans: shared with the other connections of the pool.
     """
 
     connection: WireConnection
     prepares: bool = True
+    plans: Plans = field(default_factory=Plans)
     _prepared: dict[bytes, bytes] = field(default_factory=dict)
+    _age: int = 0
     _made: int = 0
     _transformer: psycopg_abc.Transformer | None = None
 
@@ -87,8 +103,16 @@ class Wire:
         if transformer is None:
             transformer = self._transformer = Transformer(self.connection)
         ready = [(statement, *_dump(transformer, statement, values)) for statement, values in statements]
-        async with self.connection.lock:
-            results = await self.connection.wait(self._run(self.connection.pgconn, ready))
+        if self._age != self.plans.age:
+            self._prepared.clear()
+            self._age = self.plans.age
+        try:
+            async with self.connection.lock:
+                results = await self.connection.wait(self._run(self.connection.pgconn, ready))
+        except psycopg.Error as error:
+            if is_stale_plan(error):
+                self.plans.age += 1
+            raise
         return [self._read(transformer, result) for result in results]
 
     def _run(self, pgconn: PGconn, ready: Sequence[tuple[Statement, list[Any], list[Any]]]) -> PQGen[list[PGresult]]:
@@ -174,5 +198,6 @@ def _collect(pgconn: PGconn) -> Generator[Any, Any, list[PGresult]]:
 
 
 def is_stale_plan(error: psycopg.Error) -> bool:
-    """Whether a migration made a prepared statement useless."""
-    return error.sqlstate == _STALE_PLAN and "cached plan" in str(error)
+    """Whether a prepared statement became useless (its result changed, or it is gone), so that trying again helps."""
+    state = error.sqlstate
+    return state == _GONE_STATE or (state == _STALE_STATE and error.diag.source_function == _STALE_PLACE)

@@ -15,6 +15,7 @@ from uuid import UUID
 from .errors import Internal
 from .events import EventPayload, PendingEvent
 from .identifiers import NOBODY, uuid7
+from .signature import InvalidArguments, check_plain
 
 __all__ = [
     "EVERYTHING",
@@ -28,6 +29,8 @@ __all__ = [
     "context",
     "current_context",
 ]
+
+_LONGEST_TEXTS = {"idempotency_key": 200, "reason": 1000}
 
 ActorKind = Literal["operator", "agent", "system"]
 
@@ -72,9 +75,9 @@ class CallOptions:
     """What a caller may say beside the arguments.
 
     Attributes:
-        idempotency_key: the second call with this key returns the first one's result.
+        idempotency_key: the second call with this key returns the first one's result; up to 200 characters.
         deadline: longest time for the whole call, retries included.
-        reason: why, kept with the event.
+        reason: why, kept with the event; up to 1,000 characters.
         dry_run: answer with the plan of a destroying operation instead of running it.
         request_id: the caller's id for this call, found again in logs and events.
     """
@@ -84,6 +87,15 @@ class CallOptions:
     reason: str | None = None
     dry_run: bool = False
     request_id: UUID | None = None
+
+    def __post_init__(self) -> None:
+        for name, longest in _LONGEST_TEXTS.items():
+            text = getattr(self, name)
+            if text is None:
+                continue
+            if not 1 <= len(text) <= longest:
+                raise InvalidArguments(f"{name} has 1 to {longest:,} characters.", field=name, rule="length")
+            check_plain(text, field=name)
 
 
 class Transaction(Protocol):
@@ -95,6 +107,10 @@ class Transaction(Protocol):
 
     async def fetch_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int:
         """Run one statement once per set of parameters in one round trip; rows affected."""
+        ...
+
+    def follow_up(self) -> None:
+        """Let a `single` read ask once more (for a near name, when it found nothing)."""
         ...
 
 
@@ -156,6 +172,25 @@ class Context:
                 payload=payload.model_dump(mode="json"),
             )
         )
+
+    def envelope(self) -> dict[str, Any]:
+        """What a statement needs to write its own event, as a `single` write must.
+
+        Returns:
+            Parameters `event_id`, `actor`, `actor_kind`, `actor_name`, `real_actor`, `operation`, `request` and
+            `reason`; the statement knows kind, version, subject and payload.
+        """
+        real = self.principal.real_actor
+        return {
+            "event_id": uuid7(),
+            "actor": self.actor.id,
+            "actor_kind": self.actor.kind,
+            "actor_name": self.actor.name,
+            "real_actor": real.id if real else None,
+            "operation": self.operation,
+            "request": self.request_id,
+            "reason": self.options.reason,
+        }
 
 
 _current: ContextVar[Context | None] = ContextVar("moothill_context", default=None)

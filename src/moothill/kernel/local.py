@@ -41,6 +41,10 @@ class AlreadyIssued(errors.Conflict):
     """This call already issued its secret, which is shown only once; revoke it and issue another."""
 
 
+class ForeignTransaction(errors.Conflict):
+    """Somebody else's transaction is open here, and a call through another Moot cannot join it; end it first."""
+
+
 class Unit(Transaction, Protocol):
     """A transaction as the executor sees it."""
 
@@ -110,6 +114,7 @@ class LocalExecutor:
             return await self._run_nested(operation, arguments, around)
         started = time.perf_counter()
         call = self._context(operation, options)
+        call.parent = around
         outcome = "ok"
         try:
             async with _deadline(call):
@@ -134,6 +139,7 @@ class LocalExecutor:
         """Run a stream: its body opens a short transaction per page by calling other operations."""
         call = self._context(operation, options)
         authorise(operation, call.principal)
+        self.runtime.instruments.admit(call)
         valid = operation.signature.validate(arguments)
         iterator = operation.body(self.service_of(operation), **valid)
         try:
@@ -171,6 +177,7 @@ class LocalExecutor:
                 yield
             finally:
                 _current.reset(token)
+                call.transaction = None
             await unit.finish(call)
         self.runtime.committed(call)
 
@@ -188,7 +195,9 @@ class LocalExecutor:
 
     async def _run_root(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], call: Context) -> Any:
         authorise(operation, call.principal)
-        self.runtime.instruments.admit(call)
+        if call.parent is None:
+            # A page of a stream is no call of its own: a busy feed must not use up its reader's rate.
+            self.runtime.instruments.admit(call)
         valid = operation.signature.validate(arguments)
         service = self.service_of(operation)
         body = operation.body
@@ -199,15 +208,14 @@ class LocalExecutor:
         elif operation.kind == "job":
             operation, valid = _enqueueing(operation, valid)
             service, body = self.service_of(operation), operation.body
+        if call.options.idempotency_key is not None and operation.effect == "read":
+            raise errors.Invalid(f"{operation.name} is a read and takes no idempotency key.", field="idempotency_key")
         if operation.prepare_body is not None and not call.options.dry_run:
             with entered(call):
                 call.prepared = await operation.prepare_body(service, **valid)
         if operation.mode == "none":
             with entered(call):
                 return await body(service, **valid)
-        key = call.options.idempotency_key
-        if key is not None and operation.effect == "read":
-            raise errors.Invalid(f"{operation.name} is a read and takes no idempotency key.", field="idempotency_key")
         for attempt in range(RETRIES):
             call.pending.clear()
             try:
@@ -228,7 +236,8 @@ class LocalExecutor:
         valid: dict[str, Any],
         call: Context,
     ) -> Any:
-        key = call.options.idempotency_key
+        # A plan writes nothing, so there is nothing to repeat.
+        key = None if call.options.dry_run else call.options.idempotency_key
         single = operation.mode == "single" and key is None and not call.options.dry_run
         async with self.runtime.database.begin(call, single=single) as unit:
             if key is not None:
@@ -249,6 +258,8 @@ class LocalExecutor:
         return result
 
     async def _run_nested(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], around: Context) -> Any:
+        if self.principal != around.principal:
+            raise ForeignTransaction(operation=operation.name)
         authorise(operation, around.principal)
         if around.read_only and operation.effect != "read":
             raise errors.Internal(f"{around.operation} is declared a read and may not call {operation.name}.")

@@ -67,11 +67,11 @@ class Nudges:
         self._sent = 0.0
 
     @contextmanager
-    def bell(self, tenant: UUID | None = None) -> Iterator[Bell]:
-        """A bell that rings after writes in a tenant, or in any."""
+    def bell(self, tenant: UUID | None = None, *, from_afar: bool = True) -> Iterator[Bell]:
+        """A bell that rings after writes in a tenant, or in any; `from_afar` also after those elsewhere."""
         bell = Bell()
         self._bells.setdefault(tenant, []).append(bell)
-        for begin in self.on_wait:
+        for begin in self.on_wait if from_afar else ():
             begin()
         try:
             yield bell

@@ -110,11 +110,13 @@ class RemoteExecutor:
         """Address of the server."""
         return self._server.url
 
-    def elsewhere(self, *, tenant: str | None = None, view_as: str | None = None) -> "RemoteExecutor":
-        """The same connections in another tenant, or with an agent's eyes."""
+    def elsewhere(
+        self, *, tenant: str | None = None, view_as: str | None = None, key: str | None = None
+    ) -> "RemoteExecutor":
+        """The same connections in another tenant, with an agent's eyes, or as the holder of another key."""
         other = object.__new__(RemoteExecutor)
         other._server = self._server
-        other._key = self._key
+        other._key = key if key is not None else self._key
         other._tenant = tenant if tenant is not None else self._tenant
         other._view_as = view_as if view_as is not None else self._view_as
         return other
@@ -299,7 +301,7 @@ def _body(operation: Operation[Any, Any], arguments: Mapping[str, Any]) -> bytes
 
 def _encoded(value: str) -> str:
     """A header's value: printable ASCII, everything else percent-encoded."""
-    return quote(value, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}", errors="replace")
+    return quote(value, safe="!\"#$&'()*+,/:;<=>?@[\\]^`{|}", errors="replace")
 
 
 def _patience(options: CallOptions) -> float | None:

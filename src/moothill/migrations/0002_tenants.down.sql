@@ -1,4 +1,5 @@
 drop function moothill.gate_keys_used(uuid[], timestamptz[]);
+drop function moothill.gate_key_live(uuid);
 drop function moothill.gate_key_end(uuid, timestamptz, uuid);
 drop function moothill.gate_keys_page(uuid, boolean, integer);
 drop function moothill.gate_key_issue(uuid, text, bytea, text, text, uuid, text, text[], timestamptz);

@@ -140,6 +140,15 @@ as $$
 $$;
 comment on function moothill.gate_keys_page(uuid, boolean, integer) is 'Keys of the current tenant.';
 
+create function moothill.gate_key_live(wanted uuid) returns setof moothill.api_keys
+  language sql stable security definer set search_path = pg_catalog, moothill, pg_temp
+as $$
+  select * from moothill.api_keys
+  where tenant_id = mt.tenant() and id = wanted and revoked_at is null and replaced_by is null
+    and (expires_at is null or expires_at > now());
+$$;
+comment on function moothill.gate_key_live(uuid) is 'A key of the current tenant that may still be used or rotated.';
+
 create function moothill.gate_key_end(wanted uuid, moment timestamptz, successor uuid) returns setof moothill.api_keys
   language sql volatile security definer set search_path = pg_catalog, moothill, pg_temp
 as $$

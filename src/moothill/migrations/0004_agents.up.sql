@@ -99,10 +99,10 @@ comment on column moothill.agents.rating is 'Rating from battles; 1500 at first.
 comment on column moothill.agents.trust is 'Trust of the society, 0 to 1; 0.5 at first.';
 comment on column moothill.agents.consecutive_active_days is 'Length of the current streak, days.';
 comment on column moothill.agents.total_active_days is 'Days on which it was active.';
-comment on column moothill.agents.last_active_at is 'When it last did something; a heartbeat alone does not count.';
+comment on column moothill.agents.last_active_at is 'When it was last seen at work: by a task, by practice, or by a heartbeat that reports work.';
 comment on column moothill.agents.last_heartbeat_at is 'Moment of its newest heartbeat.';
 comment on column moothill.agents.registered_at is 'When it was registered.';
-comment on column moothill.agents.updated_at is 'When its record last changed; heartbeats do not count.';
+comment on column moothill.agents.updated_at is 'When its record or status last changed; heartbeats do not count.';
 comment on column moothill.agents.deactivated_at is 'When it was deactivated.';
 comment on column moothill.agents.version is 'Rises with each change of its record.';
 comment on column moothill.agents.source_format is 'Format of the catalogue that it came from.';
@@ -133,7 +133,7 @@ create table moothill.agent_skills (
   agent_id uuid not null,
   skill text not null constraint agent_skills_skill_check check (length(skill) between 1 and 100),
   name text not null,
-  proficiency smallint not null default 0 constraint agent_skills_proficiency_check check (proficiency between 0 and 10),
+  proficiency integer not null default 0 constraint agent_skills_proficiency_check check (proficiency between 0 and 10),
   experience_points bigint not null default 0
     constraint agent_skills_experience_check check (experience_points >= 0),
   last_practised_at timestamptz,
@@ -192,5 +192,8 @@ grant select on moothill.v_active_agents to moothill_app, moothill_readonly, moo
 comment on view moothill.v_active_agents is 'Agents neither deactivated nor suspended, each once.';
 
 -- What agents did, and how their status changed, are views of the log: two narrow indexes carry them.
+-- (A partitioned table has no concurrent build; the log is empty when this runs first.)
+-- squawk-ignore require-concurrent-index-creation
 create index events_by_agent_idx on moothill.events (tenant_id, actor, id) where actor_kind = 'agent';
+-- squawk-ignore require-concurrent-index-creation
 create index events_agent_status_idx on moothill.events (tenant_id, subject, id) where kind = 'agents.status_changed';

@@ -89,8 +89,7 @@ def nudges_of(service: Service) -> Nudges:
 
 def describe(error: BaseException) -> str:
     """An error in one line, for people."""
+    text = f"{type(error).__name__}: {error}"
     if isinstance(error, MoothillError):
         text = f"{error.code}: {error.message}"
-    else:
-        text = f"{type(error).__name__}: {error}"
     return " ".join(text.split())[:_LONGEST_DESCRIPTION]

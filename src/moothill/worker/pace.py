@@ -44,5 +44,5 @@ class Pace:
 
     def retry_after(self, attempts: int) -> timedelta:
         """How long to wait after so many failed tries."""
-        doubled = self.first_retry * 2 ** min(max(attempts - 1, 0), 30)
+        doubled = self.first_retry * float(2 ** min(max(attempts - 1, 0), 30))
         return min(doubled, self.longest_retry)

@@ -224,3 +224,30 @@ async def test_root_serves_a_users_folder_as_that_user(new: Path) -> None:
         assert await answer(server, "select 1") == 1
         assert Path(f"/proc/{postmaster(new)}").stat().st_uid == 65534
     assert {path.stat().st_uid for path in new.iterdir()} == {65534}
+
+
+@as_root
+def test_without_a_system_user_root_is_told_what_to_do(new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moothill.database.embedded.account._existing_system_account", lambda: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(embedded.NoServerAccount, match=r"useradd --system moothill"):
+        choose_account(new)
+
+
+def test_the_way_to_a_folder_is_walked_with_the_accounts_eyes(new: Path) -> None:
+    owner, group, nobodys = os.geteuid(), os.getegid(), 4_000_000
+    way = new / "way"
+    way.mkdir(parents=True)
+    new.chmod(0o711)
+    for mode, uid, gid, blocked in (
+        (0o711, nobodys, nobodys, False),
+        (0o770, nobodys, nobodys, True),
+        (0o710, nobodys, group, False),
+        (0o701, nobodys, group, True),
+        (0o700, owner, group, False),
+        (0o011, owner, group, True),
+    ):
+        way.chmod(mode)
+        account = Account(uid, gid, None, changed=True)
+        assert account.blocked_at(way / "server") == (way if blocked else None), oct(mode)
+    shutil.rmtree(new)

@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from moothill.database import embedded
 from moothill.database.embedded import EmbeddedServer, Progress
+from moothill.database.embedded.configuration import default_settings, machine_memory
 from moothill.database.embedded.process import State
 from moothill.kernel.errors import Invalid
 from tests.integration.embedded.clients import answer, postmaster, state
@@ -50,6 +51,16 @@ async def test_settings_replace_the_defaults_and_survive_quoting(folder: Path) -
     async with EmbeddedServer(folder, settings=settings) as server:
         assert await answer(server, "show work_mem") == "7MB"
         assert await answer(server, "show app.note") == r"it's a \ and a #"
+
+
+def test_the_defaults_fit_the_machine() -> None:
+    small, large = default_settings(2**29), default_settings(2**38, shared_memory_free=2**26)
+    assert (small["shared_buffers"], small["work_mem"]) == ("64MB", "4MB")
+    assert (large["shared_buffers"], large["work_mem"]) == ("1024MB", "16MB")
+    # A container's 64 MiB of shared memory would fail the first parallel query.
+    assert large["dynamic_shared_memory_type"] == "mmap"
+    assert "dynamic_shared_memory_type" not in small
+    assert machine_memory() > 2**26
 
 
 @pytest.mark.parametrize(
@@ -97,6 +108,26 @@ async def test_half_an_initialisation_is_thrown_away(new: Path) -> None:
         assert await answer(server, "select 1") == 1
     assert not (new / "postgres.new").exists()
     assert not (new / "initial-password").exists()
+
+
+async def test_an_initialisation_that_fails_says_why_and_leaves_no_data(
+    new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moothill.database.embedded.initialise._BUILTIN", ("--locale=no_such_locale",))
+    with pytest.raises(embedded.EmbeddedServerFailed, match=r"could not be initialised: .*no_such_locale"):
+        await EmbeddedServer(new).start()
+    assert not (new / "postgres").exists()
+    assert not (new / "initial-password").exists()
+    monkeypatch.undo()
+    async with EmbeddedServer(new) as server:
+        assert await answer(server, "select 1") == 1
+
+
+async def test_a_system_without_the_locale_gets_a_plain_one(new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moothill.database.embedded.initialise._SYSTEM", ("--locale=no_such_locale",))
+    async with EmbeddedServer(new, major=16) as server:
+        assert await answer(server, "select datcollate from pg_database where datname = 'postgres'") == "C"
+        assert await answer(server, "show server_encoding") == "UTF8"
 
 
 async def test_a_start_says_what_it_does(folder: Path) -> None:

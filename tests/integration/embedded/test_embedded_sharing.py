@@ -262,3 +262,31 @@ async def test_a_shutdown_that_waits_for_clients_is_hurried(folder: Path, monkey
         await server.start()
     assert postmaster(folder) != stopped
     assert await server.stop()
+
+
+async def test_a_server_that_does_not_answer_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "_SILENCE_SECONDS", 0.1)
+    server = EmbeddedServer(folder)
+    await server.start()
+    os.kill(postmaster(folder), signal.SIGSTOP)
+    try:
+        with pytest.raises(embedded.EmbeddedServerFailed, match="does not answer"):
+            await server.start()
+    finally:
+        os.kill(postmaster(folder), signal.SIGCONT)
+    assert await server.stop()
+
+
+async def test_a_server_that_does_not_stop_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "_GIVE_UP_SECONDS", 0.2)
+    server = EmbeddedServer(folder)
+    await server.start()
+    os.kill(postmaster(folder), signal.SIGSTOP)
+    try:
+        with pytest.raises(embedded.EmbeddedServerFailed, match="did not stop"):
+            await server.stop()
+    finally:
+        os.kill(postmaster(folder), signal.SIGCONT)
+    assert not server.started
+    monkeypatch.undo()
+    assert await server.stop()

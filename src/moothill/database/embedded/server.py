@@ -147,11 +147,12 @@ class EmbeddedServer:
         Raises:
             EmbeddedServerFailed: it did not stop within a minute and a half.
         """
-        atexit.unregister(self._leave_at_exit)
         if not self.folder.exists():
             return True
         async with self._turn(lambda stage, message: None):
-            return await _in_thread(lambda: self._lifecycle.leave(force=force))
+            stopped = await _in_thread(lambda: self._lifecycle.leave(force=force))
+        atexit.unregister(self._leave_at_exit)
+        return stopped
 
     @contextlib.asynccontextmanager
     async def running(

@@ -1,17 +1,17 @@
 """The tree of commands. Only what is called is built, so that `moothill --help` stays quick."""
 
 import os
-import sys
 from collections.abc import Sequence
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
+from ... import __version__
 from .groups import COMMANDS, GROUPS
 from .options import GlobalOptions
 
-__all__ = ["build", "main"]
+__all__ = ["build", "run"]
 
 # The catalogue import keeps its natural name here; operations cannot be called by a Python keyword.
 ALIASES = {("agents", "import"): ("agents", "load")}
@@ -57,6 +57,12 @@ def _nothing() -> None:
     """Stand in for a command that is not called."""
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"moothill {__version__}")
+        raise typer.Exit
+
+
 def _root(
     ctx: typer.Context,
     url: Annotated[str | None, typer.Option(help="Address of a running server.")] = None,
@@ -64,6 +70,7 @@ def _root(
     folder: Annotated[str | None, typer.Option(help="Folder of an embedded server.")] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", "-t", help="Slug or id of the tenant.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    _: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)] = False,
 ) -> None:
     """The system of record for societies of AI agents, on PostgreSQL."""
     ctx.obj = GlobalOptions(url=url, dsn=dsn, folder=folder, tenant=tenant, json_output=json_output)
@@ -82,16 +89,17 @@ def _named(arguments: Sequence[str]) -> str | None:
     return None
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point: run a command and exit with the code of its error's kind."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given == ["--version"]:
-        print(f"moothill {metadata.version('moothill')}")
-        return
+def run(arguments: Sequence[str]) -> None:
+    """Run a command and exit with its code."""
+    given = list(arguments)
     for alias, real in ALIASES.items():
         for start in range(len(given) - 1):
             if tuple(given[start : start + 2]) == alias:
                 given[start : start + 2] = real
                 break
-    words = os.environ["COMP_WORDS"].split()[1:] if "_MOOTHILL_COMPLETE" in os.environ else given
-    build(_named(words))(args=given)
+    build(_named(_typed_words() if "_MOOTHILL_COMPLETE" in os.environ else given))(args=given)
+
+
+def _typed_words() -> list[str]:
+    """What stands on the line that a shell wants completed: bash says it in one variable, the others in another."""
+    return (os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()[1:]

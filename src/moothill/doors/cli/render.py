@@ -1,8 +1,14 @@
-"""Results for people (tables, panels) and for programs (JSON)."""
+"""Results for people (tables, panels) and for programs (JSON).
 
+What agents wrote is shown, never obeyed: it is no markup, and what a terminal would act upon (escape
+sequences, carriage returns, marks that turn the direction of text around) appears as `\\x1b`.
+"""
+
+import io
+import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import orjson
 import typer
@@ -11,9 +17,33 @@ from ...kernel.errors import MoothillError
 from ...kernel.operation import Operation
 from ...kernel.paging import Page
 
-__all__ = ["fail", "show", "show_item"]
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
-_WIDEST = 60
+__all__ = ["fail", "harmless", "print_json", "show", "show_item"]
+
+_WIDEST, _WIDTH_OF_FILES = 60, 220
+_TURNING = "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+_OBEYED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_TURNING}\ud800-\udfff]")
+# In JSON text the line breaks are ours, and what stands below U+0020 is escaped already.
+_OBEYED_IN_JSON = re.compile(f"[\x7f-\x9f{_TURNING}\ud800-\udfff]")
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
+
+
+def harmless(text: str, *, lines: bool = False) -> str:
+    """Text from outside for a terminal: what it would obey is spelled out.
+
+    Args:
+        text: what somebody wrote.
+        lines: keep line breaks and tabs; else each run of white space becomes one blank.
+    """
+    return _OBEYED.sub(_spelled, text if lines else " ".join(text.split()))
+
+
+def print_json(value: Any, *, indent: bool = True, err: bool = False) -> None:
+    """Print JSON; what a terminal would obey stands in it as an escape, which means the same."""
+    option = orjson.OPT_INDENT_2 if indent else 0
+    typer.echo(_OBEYED_IN_JSON.sub(_escaped, orjson.dumps(value, default=str, option=option).decode()), err=err)
 
 
 def fail(error: MoothillError | None, *, json_output: bool) -> NoReturn:
@@ -22,9 +52,9 @@ def fail(error: MoothillError | None, *, json_output: bool) -> NoReturn:
         typer.echo("Interrupted.", err=True)
         raise typer.Exit(130)
     if json_output:
-        typer.echo(orjson.dumps(error.to_problem(), default=str).decode(), err=True)
+        print_json(error.to_problem(), indent=False, err=True)
     else:
-        typer.secho(error.message, fg=typer.colors.RED, err=True)
+        typer.secho(harmless(error.message), fg=typer.colors.RED, err=True)
     raise typer.Exit(error.exit_code)
 
 
@@ -37,7 +67,7 @@ def show(operation: Operation[Any, Any], result: Any, *, json_output: bool, dry_
         plain = operation.signature.dump(result)
         is_page = isinstance(result, Page)
     if json_output:
-        typer.echo(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
+        print_json(plain)
     elif is_page:
         _table(plain["items"])
         if plain["next"]:
@@ -47,16 +77,24 @@ def show(operation: Operation[Any, Any], result: Any, *, json_output: bool, dry_
     elif isinstance(plain, Mapping):
         _record(plain)
     elif plain is not None:
-        typer.echo(plain)
+        typer.echo(harmless(str(plain), lines=True))
 
 
 def show_item(plain: Any, *, json_output: bool) -> None:
     """Print one item of a stream, at once."""
     if json_output or not isinstance(plain, Mapping):
-        typer.echo(orjson.dumps(plain).decode())
+        print_json(plain, indent=False)
     else:
-        typer.echo("  ".join(f"{_cell(value)}" for value in plain.values() if value not in (None, "", [], {})))
+        typer.echo("  ".join(harmless(_cell(value)) for value in plain.values() if value not in _EMPTY))
     sys.stdout.flush()
+
+
+def _spelled(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 def _cell(value: Any) -> str:
@@ -72,8 +110,7 @@ def _cell(value: Any) -> str:
 
 
 def _table(rows: Sequence[Any]) -> None:
-    """A table of the columns that say something; agents' text is never read as markup."""
-    from rich.console import Console
+    """A table of the columns that say something."""
     from rich.table import Table
     from rich.text import Text
 
@@ -82,36 +119,60 @@ def _table(rows: Sequence[Any]) -> None:
         return
     if not isinstance(rows[0], Mapping):
         for row in rows:
-            typer.echo(_cell(row))
+            typer.echo(harmless(_cell(row)))
         return
-    columns = [name for name in rows[0] if any(row.get(name) not in (None, "", [], {}) for row in rows)]
-    console = Console(width=None if sys.stdout.isatty() else 220)
-    shown = columns[: 7 if console.width < 160 else 11]
+    columns = [name for name in rows[0] if any(row.get(name) not in _EMPTY for row in rows)]
+    shown = columns[: 7 if _width() < 160 else 11]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in shown:
-        table.add_column(name, overflow="ellipsis", no_wrap=True, max_width=_WIDEST)
+        table.add_column(Text(harmless(name)), overflow="ellipsis", no_wrap=True, max_width=_WIDEST)
     for row in rows:
-        table.add_row(*(Text(_cell(row.get(name))) for name in shown))
-    console.print(table)
+        table.add_row(*(Text(harmless(_cell(row.get(name)))) for name in shown))
+    _print(table)
     if len(shown) < len(columns):
-        typer.secho(f"Not shown: {', '.join(columns[len(shown) :])}; --json shows all.", dim=True, err=True)
+        hidden = harmless(", ".join(columns[len(shown) :]))
+        typer.secho(f"Not shown: {hidden}; --json shows all.", dim=True, err=True)
 
 
 def _record(plain: Mapping[str, Any]) -> None:
-    from rich.console import Console
+    """Names and values, then what has parts of its own."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    nested: list[tuple[str, Sequence[Any]]] = []
+    parts = {name: value for name, value in plain.items() if value not in _EMPTY and _has_parts(value)}
     for name, value in plain.items():
-        if isinstance(value, list) and value and isinstance(value[0], Mapping):
-            nested.append((name, value))
-        elif value not in (None, "", [], {}):
-            table.add_row(name, Text(_cell(value)))
-    Console(width=None if sys.stdout.isatty() else 220).print(table)
-    for name, rows in nested:
-        typer.secho(f"\n{name}", bold=True)
-        _table(rows)
+        if value not in _EMPTY and name not in parts:
+            table.add_row(Text(harmless(name)), Text(harmless(_cell(value), lines=True)))
+    if table.row_count:
+        _print(table)
+    for name, value in parts.items():
+        typer.secho(f"\n{harmless(name)}", bold=True)
+        if isinstance(value, Mapping):
+            _record(value)
+        else:
+            _table(value)
+
+
+def _has_parts(value: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, list) and isinstance(value[0], Mapping))
+
+
+def _width() -> int:
+    from rich.console import Console
+
+    return Console().width if sys.stdout.isatty() else _WIDTH_OF_FILES
+
+
+def _print(table: "RenderableType") -> None:
+    """As wide as the terminal; into a file or a pipe wide, plain, and without blanks at the ends of lines."""
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        Console().print(table)
+        return
+    text = io.StringIO()
+    Console(file=text, width=_WIDTH_OF_FILES, color_system=None).print(table)
+    typer.echo("\n".join(line.rstrip() for line in text.getvalue().splitlines()))

@@ -2,26 +2,26 @@
 
 import asyncio
 import contextlib
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import structlog
-
 from ...database.pool import Database
 from ...kernel.context import Context
 from ...kernel.errors import MoothillError
-from ...kernel.local import Runtime
+from ...kernel.local import LocalExecutor, Runtime
 from ...kernel.settings import Settings
 from ...session import Session
 from ...tenancy.keys import KeyGate
 from .problems import ServerStopping, TooManyStreams
+from .request import Scope, read_headers, request_id_of
 from .security import Entrance
 
 __all__ = ["Door"]
 
-_log = structlog.get_logger("moothill.http")
+_log = logging.getLogger("moothill.http")
 
 FLUSH_SECONDS = 30.0
 STREAMS_OF_ONE_KEY = 32
@@ -58,6 +58,8 @@ class Door:
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Hear of changed keys and write last uses now and then, until the end of the block."""
+        nudges = self.runtime.nudges
+        nudges.key_listeners.append(self.entrance.forget)
         self.runtime.listeners.append(self._committed)
         flusher = asyncio.create_task(self._flush_now_and_then())
         try:
@@ -66,6 +68,7 @@ class Door:
             flusher.cancel()
             await asyncio.wait([flusher])
             self.runtime.listeners.remove(self._committed)
+            nudges.key_listeners.remove(self.entrance.forget)
             await self.flush()
 
     async def flush(self) -> None:
@@ -73,7 +76,7 @@ class Door:
         try:
             await self.entrance.gate.flush()
         except MoothillError as error:
-            _log.warning("last_uses_not_written", code=error.code)
+            _log.warning("last_uses_not_written", extra={"code": error.code})
 
     @contextlib.contextmanager
     def stream(self, key: UUID | None) -> Iterator[None]:
@@ -95,11 +98,17 @@ class Door:
             if not self.streams[key]:
                 del self.streams[key]
 
+    async def executor(self, scope: Scope) -> LocalExecutor:
+        """The executor of whoever sends a request, for what is mounted beside the operations.
+
+        Raises:
+            MoothillError: nobody that may enter.
+        """
+        found = await self.entrance.executor(read_headers(scope, request_id_of(scope)))
+        return LocalExecutor(found.runtime, found.principal, door="mcp")
+
     def _committed(self, call: Context) -> None:
-        groups = {event.kind.partition(".")[0] for event in call.pending}
-        if not groups.isdisjoint(("keys", "tenants")):
-            self.entrance.forget()
-        elif "agents" in groups:
+        if any(event.kind.startswith("agents.") for event in call.pending):
             self.entrance.forget_views()
 
     async def _flush_now_and_then(self) -> None:

@@ -1,12 +1,11 @@
 """One request and its answer: its id, its headers out, its line in the log."""
 
+import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
-
-import structlog
 
 from ...kernel.context import Principal
 from ...kernel.errors import Internal, MoothillError
@@ -17,8 +16,10 @@ __all__ = ["JSON_TYPE", "Exchange", "security_headers"]
 
 JSON_TYPE = b"application/json"
 _LONGEST_PATH = 200
+# Asked every few seconds by machines: worth a line only when debugging.
+_PROBES = ("/health/", "/metrics")
 
-_log = structlog.get_logger("moothill.http")
+_log = logging.getLogger("moothill.http")
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -101,10 +102,12 @@ class Exchange:
         """What to tell of an error that nobody foresaw; the log gets its places, never its values."""
         _log.error(
             "unforeseen_error",
-            request=str(self.request_id),
-            operation=self.operation,
-            error=type(error).__qualname__,
-            places=_places(error),
+            extra={
+                "request": str(self.request_id),
+                "operation": self.operation,
+                "error": type(error).__qualname__,
+                "places": _places(error),
+            },
         )
         return Internal()
 
@@ -122,19 +125,26 @@ class Exchange:
 
     def log(self) -> None:
         """One line about this exchange: who, what, how long; no query, no header, no body."""
+        path = self.scope["path"]
+        level = logging.DEBUG if path.startswith(_PROBES) else logging.INFO
+        if not _log.isEnabledFor(level):
+            return
         who = self.principal
-        _log.info(
+        _log.log(
+            level,
             "request",
-            request=str(self.request_id),
-            method=self.method,
-            path=self.scope["path"][:_LONGEST_PATH],
-            operation=self.operation,
-            status=self.status,
-            code=self.code,
-            milliseconds=round((time.perf_counter() - self.began) * 1000, 1),
-            tenant=who.tenant_slug if who else None,
-            actor=str(who.actor.id) if who else None,
-            client=(self.scope.get("client") or ("",))[0],
+            extra={
+                "request": str(self.request_id),
+                "method": self.method,
+                "path": path[:_LONGEST_PATH],
+                "operation": self.operation,
+                "status": self.status,
+                "code": self.code,
+                "milliseconds": round((time.perf_counter() - self.began) * 1000, 1),
+                "tenant": who.tenant_slug if who else None,
+                "actor": str(who.actor.id) if who else None,
+                "client": (self.scope.get("client") or ("",))[0],
+            },
         )
 
 

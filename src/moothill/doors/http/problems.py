@@ -15,6 +15,7 @@ __all__ = [
     "PROBLEM_TYPE",
     "BodyTooLarge",
     "BodyTooSlow",
+    "HeadTooLarge",
     "MalformedJson",
     "MalformedRequest",
     "MethodNotAllowed",
@@ -33,6 +34,12 @@ Headers = list[tuple[bytes, bytes]]
 
 class UnknownRoute(NotFound):
     """Nothing is served at this path; /docs lists what is."""
+
+
+class HeadTooLarge(Invalid):
+    """Address and headers of this request are larger than 64 KiB; send arguments in the body."""
+
+    status = 431
 
 
 class MethodNotAllowed(Invalid):

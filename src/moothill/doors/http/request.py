@@ -1,6 +1,7 @@
 """Reading a request: headers, query and body, each within its limits, each mistake named."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +27,7 @@ __all__ = [
     "read_arguments",
     "read_headers",
     "read_query",
+    "request_id_of",
 ]
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -34,6 +36,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 BODY_SECONDS = 30.0
+_DISCARD_BYTES, _DISCARD_SECONDS = 16_777_216, 2.0
 _MAX_QUERY_FIELDS = 200
 _TRUE, _FALSE = ("true", "1", "?1"), ("false", "0", "?0")
 
@@ -216,23 +219,33 @@ async def read_arguments(headers: RequestHeaders, receive: Receive, limit: int) 
 
 
 async def _read_body(headers: RequestHeaders, receive: Receive, limit: int) -> bytes:
-    if (headers.content_length or 0) > limit:
-        raise _too_large(limit)
+    announced = headers.content_length or 0
     body: bytes = b""
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while True:
+            is_over = announced > limit
+            while not is_over:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGone
                 body += message.get("body", b"")
-                if len(body) > limit:
-                    raise _too_large(limit)
-                if not message.get("more_body"):
+                is_over = len(body) > limit
+                if not is_over and not message.get("more_body"):
                     return body
     except TimeoutError:
         raise BodyTooSlow() from None
+    if announced <= limit + _DISCARD_BYTES and b"expect" not in headers.raw:
+        await _discard(receive)
+    raise BodyTooLarge(f"The request body is larger than {limit} bytes; send less at a time.", limit=limit)
 
 
-def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The request body is larger than {limit} bytes; send less at a time.", limit=limit)
+async def _discard(receive: Receive) -> None:
+    """Let a client finish that sends too much, within reason: cut off, it would not hear why."""
+    seen = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARD_SECONDS):
+            while seen <= _DISCARD_BYTES:
+                message = await receive()
+                seen += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return

@@ -4,7 +4,14 @@
 select id, name, hint, actor_kind, actor_id, actor_name, scopes, created_at, expires_at, revoked_at, replaced_by,
        last_used_at
 from gate_key_issue(%(id)s, %(name)s, %(digest)s, %(hint)s, %(actor_kind)s, %(actor_id)s, %(actor_name)s,
-                    %(scopes)s::text[], %(expires_at)s);
+                    %(scopes)s::text[], now() + %(lifetime)s::interval);
+
+-- name: live
+-- A key of this tenant that may still be used or rotated.
+-- returns: maybe
+select id, name, hint, actor_kind, actor_id, actor_name, scopes, created_at, expires_at, revoked_at, replaced_by,
+       last_used_at
+from gate_key_live(%(id)s);
 
 -- name: page
 -- Keys of this tenant, oldest first.
@@ -18,7 +25,7 @@ from gate_keys_page(%(after)s, %(ended)s, %(size)s);
 -- returns: maybe
 select id, name, hint, actor_kind, actor_id, actor_name, scopes, created_at, expires_at, revoked_at, replaced_by,
        last_used_at
-from gate_key_end(%(id)s, %(moment)s, %(successor)s);
+from gate_key_end(%(id)s, now() + nullif(%(grace)s::interval, interval '0'), %(successor)s);
 
 -- name: agent_name
 -- Name of the active agent that a key is for, by id or the caller's key.

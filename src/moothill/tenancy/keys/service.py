@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -45,6 +45,7 @@ class Sql(Queries):
     """Statements of this subsystem."""
 
     issue: One[ApiKey]
+    live: Maybe[ApiKey]
     page: Many[ApiKey]
     end_: Maybe[ApiKey]
     agent_name: Maybe[_AgentName]
@@ -91,7 +92,7 @@ class Keys(Service, group="keys"):
             kind, actor_id, actor_name = "agent", found.id, found.name
             if "*" in scopes or any(scope.startswith("platform:") for scope in scopes):
                 raise Invalid("An agent's key takes named scopes, not `*` and none of the platform.", field="scopes")
-        return await self._issue(new_id, name, kind, actor_id, actor_name, list(scopes), _expiry(expires_in))
+        return await self._issue(new_id, name, kind, actor_id, actor_name, list(scopes), expires_in)
 
     @operation(effect="read", scope="keys:read", audience="operator", example={"limit": 10})
     async def list(
@@ -123,18 +124,19 @@ class Keys(Service, group="keys"):
         ] = timedelta(hours=1),
     ) -> IssuedKey:
         """Issue a successor with the same scopes; the old key works until the grace time is over."""
-        successor = uuid7()
-        moment = datetime.now(UTC) + grace if grace else None
-        old = await sql.end_(id=key, moment=moment, successor=successor)
+        old = await sql.live(id=key)
         if old is None:
-            raise KeyNotFound(f"There is no live key {key} in this tenant; `keys.list` shows them.", key=str(key))
+            raise _unknown(key)
         lacking = [scope for scope in old.scopes if not context().principal.may(scope)]
         if lacking:
             raise ScopeNotHeld(f"You do not hold {lacking[0]}, which that key has.", scope=lacking[0])
+        successor = uuid7()
+        if await sql.end_(id=key, grace=grace, successor=successor) is None:
+            raise _unknown(key)
         context().record(KeyEnded(name=old.name, replaced_by=successor), subject=old.id)
-        lifetime = old.expires_at - old.created_at if old.expires_at and not moment else None
+        lifetime = old.expires_at - old.created_at if old.expires_at else None
         return await self._issue(
-            successor, old.name, old.actor_kind, old.actor_id, old.actor_name, old.scopes, _expiry(lifetime)
+            successor, old.name, old.actor_kind, old.actor_id, old.actor_name, old.scopes, lifetime
         )
 
     @operation(
@@ -145,9 +147,9 @@ class Keys(Service, group="keys"):
     )
     async def revoke(self, *, key: KeyId) -> ApiKey:
         """Revoke a key at once."""
-        ended = await sql.end_(id=key, moment=None, successor=None)
+        ended = await sql.end_(id=key, grace=None, successor=None)
         if ended is None:
-            raise KeyNotFound(f"There is no live key {key} in this tenant; `keys.list` shows them.", key=str(key))
+            raise _unknown(key)
         context().record(KeyEnded(name=ended.name), subject=ended.id)
         return ended
 
@@ -177,7 +179,7 @@ class Keys(Service, group="keys"):
         actor_id: UUID,
         actor_name: str,
         scopes: Sequence[str],
-        expires_at: datetime | None,
+        lifetime: timedelta | None,
     ) -> IssuedKey:
         secret = rules.PREFIX + secrets.token_urlsafe(32)
         key = await sql.issue(
@@ -189,11 +191,11 @@ class Keys(Service, group="keys"):
             actor_id=actor_id,
             actor_name=actor_name,
             scopes=list(scopes),
-            expires_at=expires_at,
+            lifetime=lifetime,
         )
         context().record(KeyIssued(name=name, actor_kind=kind, scopes=list(scopes)), subject=key.id)
         return IssuedKey(key=key, secret=secret)
 
 
-def _expiry(lifetime: timedelta | None) -> datetime | None:
-    return None if lifetime is None else datetime.now(UTC) + lifetime
+def _unknown(key: UUID) -> KeyNotFound:
+    return KeyNotFound(f"There is no live key {key} in this tenant; `keys.list` shows them.", key=str(key))

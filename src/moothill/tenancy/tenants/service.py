@@ -10,6 +10,7 @@ from ...kernel.errors import Conflict, NotFound
 from ...kernel.identifiers import uuid7
 from ...kernel.operation import Plan
 from ...kernel.paging import Cursor, PageSize, decode_cursor
+from . import rules
 from .models import Slug, Tenant, TenantCreated, TenantReference, TenantStatus, TenantStatusChanged
 
 Reason = Annotated[str | None, Field(max_length=1000, description="Why, for the record.")]
@@ -90,7 +91,7 @@ class Tenants(Service, group="tenants"):
     )
     async def suspend(self, *, tenant: TenantReference, reason: Reason = None) -> Tenant:
         """Suspend a tenant: its keys are refused from now on; nothing of it is lost."""
-        return await self._move(tenant, "active", "suspended", reason)
+        return await self._move(tenant, "suspended", reason)
 
     @suspend.plan
     async def _plan_suspend(self, *, tenant: str, reason: str | None = None) -> Plan:
@@ -103,11 +104,11 @@ class Tenants(Service, group="tenants"):
     @operation(effect="write", scope="platform:tenants", audience="operator", example={"tenant": "acme"})
     async def resume(self, *, tenant: TenantReference) -> Tenant:
         """Resume a suspended tenant."""
-        return await self._move(tenant, "suspended", "active", None)
+        return await self._move(tenant, "active", None)
 
-    async def _move(self, reference: str, old: TenantStatus, new: TenantStatus, reason: str | None) -> Tenant:
+    async def _move(self, reference: str, new: TenantStatus, reason: str | None) -> Tenant:
         found = await self._find(reference)
-        moved = await sql.move(id=found.id, old=old, new=new, reason=reason)
+        moved = await sql.move(id=found.id, old=rules.before(new), new=new, reason=reason)
         if moved is None:
             raise TenantStatusConflict(f"Tenant {found.slug} is {found.status}, so it cannot become {new}.")
         context().record(TenantStatusChanged(slug=moved.slug, status=new), subject=moved.id)

@@ -221,9 +221,7 @@ class Relay:
         while not reign.over.is_set():
             retried_any = await self._retry_due(lane, reign)
             async with acting(self._runtime, system(), "worker.relay", single=True):
-                rows = await sql.window(
-                    **lane.read._asdict(), kinds=list(lane.handler.kinds), size=self._pace.window
-                )
+                rows = await sql.window(**lane.read._asdict(), kinds=list(lane.handler.kinds), size=self._pace.window)
             if not rows and not retried_any:
                 return
             for row in rows:
@@ -283,9 +281,7 @@ class Relay:
                     seconds=self._pace.retry_after(attempts).total_seconds(),
                     is_last=last,
                 )
-                await self._note_failure(
-                    lane.handler, row.tenant_id, event, note, error, attempts=attempts, last=last
-                )
+                await self._note_failure(lane.handler, row.tenant_id, event, note, error, attempts=attempts, last=last)
         return bool(rows)
 
     async def _handle(

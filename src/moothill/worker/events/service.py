@@ -178,7 +178,7 @@ class Events(Service, group="events"):
         last = rows[limit - 1] if len(rows) > limit else None
         return Page(
             items=[ParkedEvent(**row.model_dump(exclude={"incarnation", "txid"})) for row in rows[:limit]],
-            next=last and encode_cursor(query, [last.incarnation, last.txid, last.event, last.handler]),
+            next=encode_cursor(query, [last.incarnation, last.txid, last.event, last.handler]) if last else None,
         )
 
     @operation(

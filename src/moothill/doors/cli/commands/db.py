@@ -40,18 +40,15 @@ def add_to(parent: typer.Typer, name: str) -> None:
 
 @asynccontextmanager
 async def _migrator(options: GlobalOptions) -> AsyncIterator[Migrator]:
-    """The migrator of the database named by options or environment, else of the embedded server."""
+    """The migrator of the database named by options or environment, else of the embedded server. Flags win."""
     settings = Settings.load()
     table = settings.migration_table
-    if options.url or (settings.url and not options.dsn and not options.folder):
+    secret = None if options.folder else settings.migrator_dsn or settings.direct_dsn or settings.dsn
+    if named := options.dsn or (secret and secret.get_secret_value()):
+        yield Migrator(named, table=table, settings=settings)
+        return
+    if options.url or (settings.url and not options.folder):
         raise Invalid("Migrations need the database itself; give --dsn or --folder instead of a server's URL.")
-    if settings.migrator_dsn and not options.folder:
-        yield Migrator(settings.migrator_dsn.get_secret_value(), table=table)
-        return
-    named = options.dsn or (settings.dsn.get_secret_value() if settings.dsn and not options.folder else None)
-    if named:
-        yield Migrator(named, table=table)
-        return
     folder = Path(options.folder) if options.folder else settings.home
     async with embedded_server(folder, settings) as server, server.lock():
         yield Migrator(server.dsn("migrator"), table=table)
@@ -140,7 +137,12 @@ def roles(
     try:
         if not app_password or not migrator_password:
             raise Invalid("Give the passwords in MOOTHILL_APP_PASSWORD and MOOTHILL_MIGRATOR_PASSWORD.")
-        asyncio.run(bootstrap(apply, database, app_password=app_password, migrator_password=migrator_password))
+        settings = Settings.load()
+        asyncio.run(
+            bootstrap(
+                apply, database, app_password=app_password, migrator_password=migrator_password, settings=settings
+            )
+        )
     except MoothillError as error:
         fail(error, json_output=False)
     typer.echo(f"Roles and database {database} are ready; next: moothill db migrate.")

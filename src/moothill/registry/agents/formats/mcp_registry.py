@@ -103,7 +103,7 @@ def read_server(data: dict[str, Any], *, alone: bool) -> CatalogueEntry:
     envelope = record
     if record.has("server") and not record.has("name"):
         record = record.object("server")
-    if not alone and not any(data.get(field) for field in ("id", "name", "description", "packages", "remotes")):
+    if not alone and data.get("name") == "" and not any(map(data.get, ("server", "id", "description", "packages"))):
         # Registries publish placeholders; one that names nothing holds nothing to import.
         raise Superseded("-", "is blank: it names no server")
     name = record.line("name", most=255, required=True)

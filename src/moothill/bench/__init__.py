@@ -1,0 +1,1 @@
+"""`moothill bench`: every published number, reproducible by one command."""

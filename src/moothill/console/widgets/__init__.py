@@ -1,0 +1,1 @@
+"""The pieces that screens are made of: small functions, each used by several screens."""

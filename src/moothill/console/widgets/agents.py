@@ -1,0 +1,74 @@
+"""Agents at a glance: their counts by status, and who is at work."""
+
+from collections import Counter
+
+from nicegui import ui
+from nicegui.elements.mixins.text_element import TextElement
+
+from ..visit import Visit
+from .panels import empty, tile, tiles
+from .text import box, link, quiet, state, text, time_ago
+from .words import count, percent
+
+__all__ = ["STATUSES", "ActiveList", "StatusTiles"]
+
+STATUSES = ("active", "idle", "busy", "offline", "maintenance", "suspended")
+MOST_ACTIVE = 8
+
+
+class StatusTiles:
+    """All agents, and those in each status; each count leads to its list."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit = visit
+        self.figures: dict[str, TextElement] = {}
+
+    async def build(self) -> None:
+        """Make the elements."""
+        with tiles().mark("status-tiles"):
+            self.figures[""] = tile("", "agents", self.visit.url("/agents"))
+            for status in STATUSES:
+                self.figures[status] = tile("", status, self.visit.url("/agents", status=status), status=status)
+        await self.renew()
+
+    async def renew(self) -> None:
+        """Count again."""
+        if not self.figures:
+            return
+        found = await self.visit.moot.agents.statistics()
+        sizes: Counter[str] = Counter({"": found.total})
+        for part in found.counts:
+            sizes[part.status] += part.agents
+        for status, figure in self.figures.items():
+            figure.set_text(count(sizes[status], capped=found.capped and bool(sizes[status])))
+            figure.classes(replace="figure" if sizes[status] else "figure zero")
+
+
+class ActiveList:
+    """The agents at work, with their load."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit = visit
+        self.element: ui.element | None = None
+
+    async def build(self) -> None:
+        """Make the elements."""
+        self.element = box("list").mark("active")
+        await self.renew()
+
+    async def renew(self) -> None:
+        """Look again."""
+        if self.element is None:
+            return
+        page = await self.visit.moot.agents.active(limit=MOST_ACTIVE)
+        self.element.clear()
+        with self.element:
+            for agent in page.items:
+                with link("", self.visit.url(f"/agents/{agent.id}"), "entry"):
+                    state(agent.status).classes("narrow")
+                    text(agent.name, "grow clip")
+                    quiet(f"{agent.active_tasks} at work, {agent.queued_tasks} waiting", "small")
+                    quiet(percent(agent.utilisation), "small number narrow")
+                    time_ago(agent.last_heartbeat_at)
+            if not page.items:
+                empty("Nobody is at work", "Agents appear here with their first heartbeat.", "o_bedtime")

@@ -1,0 +1,344 @@
+"""Operations on capabilities: what agents can do, and what shows it."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from ...database.queries import Many, Maybe, One, Queries
+from ...kernel import Page, Service, context, operation
+from ...kernel.errors import Invalid, near_match
+from ...kernel.events import dumps
+from ...kernel.identifiers import NOBODY
+from ...kernel.operation import Plan
+from ...kernel.paging import Cursor, PageSize, decode_cursor
+from ...kernel.texts import Share, id_of
+from ..agents.lookup import find_agent, find_live_agent
+from ..agents.models import AgentReference
+from . import rules, store
+from .errors import (
+    CapabilityChanged,
+    CapabilityExists,
+    CapabilityNotFound,
+    CapabilityStatusConflict,
+    OwnCapability,
+)
+from .models import (
+    CapabilitiesAdded,
+    Capability,
+    CapabilityDemonstrated,
+    CapabilityFilter,
+    CapabilityOrder,
+    CapabilityPatch,
+    CapabilityReference,
+    CapabilityRejected,
+    CapabilityRemoved,
+    CapabilitySummary,
+    CapabilityUpdated,
+    CapabilityValidated,
+    Evidence,
+    NewCapability,
+    NewEvidence,
+    Note,
+    OfAgent,
+    ValidationStatus,
+)
+
+__all__ = ["Capabilities"]
+
+_EXAMPLE = {"capability": "Delegating work to agents", "agent": "alderman"}
+
+
+class Sql(Queries):
+    """Statements of this subsystem."""
+
+    fragments = ("columns.sql",)
+
+    by_id: Maybe[Capability]
+    by_name: Maybe[Capability]
+    names_of: Many[str]
+    page_by_observation: Many[Capability]
+    page_by_confidence: Many[Capability]
+    update: Maybe[Capability]
+    judge: Maybe[Capability]
+    demonstrate: Maybe[Capability]
+    remove: Maybe[Capability]
+    evidence: Many[Evidence]
+    evidence_count: One[int]
+    summary: Many[CapabilitySummary]
+
+
+sql = Sql()
+
+
+class Capabilities(Service, group="capabilities"):
+    """What agents can do, under which names, how surely, and what shows it."""
+
+    @operation(
+        effect="write",
+        scope="capabilities:write",
+        audience="agent",
+        example={"agent": "alderman", "capabilities": [{"name": "Reviewing contracts", "confidence": "0.8"}]},
+    )
+    async def add(
+        self,
+        *,
+        agent: AgentReference,
+        capabilities: Annotated[
+            list[NewCapability], Field(min_length=1, max_length=200, description="What it can do.")
+        ],
+    ) -> Sequence[Capability]:
+        """Add capabilities to an agent: all of them or none.
+
+        Raises:
+            CapabilityExists: it has one of these names already.
+        """
+        found = await find_live_agent(agent)
+        added = await store.add(found, capabilities)
+        context().record(
+            CapabilitiesAdded(agent_id=found.agent_id, names=[each.name for each in added]),
+            subject=found.id,
+            subjects=[each.id for each in added],
+        )
+        return added
+
+    @operation(effect="read", scope="capabilities:read", audience="agent", mode="single", example=_EXAMPLE)
+    async def get(self, *, capability: CapabilityReference, agent: OfAgent = None) -> Capability:
+        """One capability, by id, or by name and agent."""
+        return await _find(capability, agent)
+
+    @operation(effect="read", scope="capabilities:read", audience="agent", example={"limit": 10})
+    async def list(
+        self,
+        *,
+        filter: Annotated[CapabilityFilter | None, Field(description="Which; none: all.")] = None,
+        order: Annotated[
+            CapabilityOrder, Field(description="observed: as they were added; confidence: the surest first.")
+        ] = "observed",
+        limit: PageSize = 50,
+        cursor: Cursor = None,
+    ) -> Page[Capability]:
+        """Capabilities of all agents or of one, filtered."""
+        chosen = filter or CapabilityFilter()
+        query = ["capabilities.list", context().tenant, order, chosen.model_dump(mode="json")]
+        wanted: dict[str, Any] = chosen.model_dump()
+        wanted["agent"] = (await find_agent(chosen.agent)).id if chosen.agent else None
+        wanted["name"] = rules.canonical_name(chosen.name) if chosen.name else None
+        if order == "confidence":
+            place = decode_cursor(query, cursor, parts=2) or ["1", str(NOBODY)]
+            rows = await sql.page_by_confidence(
+                **wanted, below=Decimal(place[0]), after_id=UUID(place[1]), size=limit + 1
+            )
+            return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.confidence, row.id])
+        place = decode_cursor(query, cursor, parts=1) or [str(NOBODY)]
+        rows = await sql.page_by_observation(**wanted, after_id=UUID(place[0]), size=limit + 1)
+        return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
+
+    @operation(
+        effect="write",
+        scope="capabilities:write",
+        example={**_EXAMPLE, "version": 1, "changes": {"tags": ["planning"]}},
+    )
+    async def update(
+        self,
+        *,
+        capability: CapabilityReference,
+        version: Annotated[int, Field(ge=1, description="The version that was read.")],
+        changes: Annotated[CapabilityPatch, Field(description="What to change; what is not given stays.")],
+        agent: OfAgent = None,
+    ) -> Capability:
+        """Change a capability, if nobody else changed it since it was read.
+
+        Raises:
+            CapabilityChanged: somebody did; the error has the current version.
+            CapabilityExists: the agent has another one of the new name.
+        """
+        found = await _find(capability, agent)
+        given = changes.model_dump(exclude_none=True)
+        if not given:
+            raise Invalid("Give at least one field to change.", field="changes")
+        values: dict[str, Any] = {name: given.get(name) for name in CapabilityPatch.model_fields}
+        values["canonical_name"] = rules.canonical_name(given["name"]) if "name" in given else None
+        values["metadata"] = dumps(given["metadata"]) if "metadata" in given else None
+        try:
+            changed = await sql.update(id=found.id, version=version, **values)
+        except CapabilityExists:
+            raise CapabilityExists(
+                f"Agent {found.agent_key} has another capability of this name.", agent=found.agent_key
+            ) from None
+        if changed is None:
+            raise await _changed_meanwhile(found, version)
+        if not given.keys().isdisjoint(("name", "aliases", "tags")):
+            await store.label([(changed.id, changed.agent, changed.name, changed.aliases, changed.tags)])
+        context().record(
+            CapabilityUpdated(
+                capability=changed.id, name=changed.name, fields=sorted(given), version=changed.version
+            ),
+            subject=changed.agent,
+        )
+        return changed
+
+    @operation(effect="write", scope="capabilities:judge", example={**_EXAMPLE, "note": "seen in the last sprint"})
+    async def validate(
+        self, *, capability: CapabilityReference, agent: OfAgent = None, note: Note = None
+    ) -> Capability:
+        """Record that somebody checked a capability and found it so; never the agent itself."""
+        found, judged = await self._judge(capability, agent, "validated")
+        context().record(
+            CapabilityValidated(capability=judged.id, name=judged.name, old=found.validation_status, note=note),
+            subject=judged.agent,
+        )
+        return judged
+
+    @operation(
+        effect="write",
+        scope="capabilities:judge",
+        example={"capability": "Work breakdown planning", "agent": "alderman", "note": "failed twice"},
+    )
+    async def reject(
+        self, *, capability: CapabilityReference, agent: OfAgent = None, note: Note = None
+    ) -> Capability:
+        """Record that somebody checked a capability and did not find it so; it is no longer chosen for."""
+        found, judged = await self._judge(capability, agent, "rejected")
+        context().record(
+            CapabilityRejected(capability=judged.id, name=judged.name, old=found.validation_status, note=note),
+            subject=judged.agent,
+        )
+        return judged
+
+    @operation(
+        effect="write",
+        scope="capabilities:write",
+        audience="agent",
+        example={**_EXAMPLE, "success": "1"},
+    )
+    async def demonstrate(
+        self,
+        *,
+        capability: CapabilityReference,
+        agent: OfAgent = None,
+        success: Annotated[Share, Field(description="How well it went: 1 a success, 0 a failure.")] = Decimal(1),
+        at: Annotated[AwareDatetime | None, Field(description="When; default: now.")] = None,
+        evidence: Annotated[NewEvidence | None, Field(description="The place in a text that shows it.")] = None,
+    ) -> Capability:
+        """Record a demonstration: the count, the exact mean of successes, and what shows it."""
+        found = await _find(capability, agent)
+        changed = await sql.demonstrate(id=found.id, success=success, at=at)
+        if changed is None:
+            raise await _unknown(capability, agent)
+        shown = await store.show([(changed.id, evidence)]) if evidence else []
+        context().record(
+            CapabilityDemonstrated(
+                capability=changed.id, name=changed.name, success=success, evidence=shown[0] if shown else None
+            ),
+            subject=changed.agent,
+        )
+        return changed
+
+    @operation(effect="read", scope="capabilities:read", audience="agent", example=_EXAMPLE)
+    async def evidence(
+        self,
+        *,
+        capability: CapabilityReference,
+        agent: OfAgent = None,
+        limit: PageSize = 50,
+        cursor: Cursor = None,
+    ) -> Page[Evidence]:
+        """What shows a capability: the texts, the words in them, and how they were found."""
+        found = await _find(capability, agent)
+        query = ["capabilities.evidence", context().tenant, found.id]
+        place = decode_cursor(query, cursor, parts=1) or [str(NOBODY)]
+        rows = await sql.evidence(capability=found.id, after_id=UUID(place[0]), size=limit + 1)
+        return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
+
+    @operation(
+        effect="destroy",
+        scope="capabilities:write",
+        example={"capability": "Work breakdown planning", "agent": "alderman"},
+    )
+    async def remove(self, *, capability: CapabilityReference, agent: OfAgent = None) -> Capability:
+        """Take a capability from its agent, with its evidence."""
+        found = await _find(capability, agent)
+        removed = await sql.remove(id=found.id)
+        if removed is None:
+            raise await _unknown(capability, agent)
+        context().record(CapabilityRemoved(capability=removed.id, name=removed.name), subject=removed.agent)
+        return removed
+
+    @remove.plan
+    async def _plan_remove(self, *, capability: str, agent: str | None = None) -> Plan:
+        found = await _find(capability, agent)
+        return Plan(
+            summary=f"{found.agent_key} would no longer have the capability {found.name!r}.",
+            counts={"capabilities": 1, "evidence": await sql.evidence_count(capability=found.id)},
+        )
+
+    @operation(effect="read", scope="capabilities:read", example={"agent": "alderman"})
+    async def summary(
+        self,
+        *,
+        agent: Annotated[AgentReference | None, Field(description="Only of this agent.")] = None,
+        limit: PageSize = 50,
+        cursor: Cursor = None,
+    ) -> Page[CapabilitySummary]:
+        """The capabilities of each agent in numbers, in the order of registration."""
+        only = (await find_agent(agent)).id if agent else None
+        query = ["capabilities.summary", context().tenant, only]
+        place = decode_cursor(query, cursor, parts=1) or [str(NOBODY)]
+        rows = await sql.summary(agent=only, after_id=UUID(place[0]), size=limit + 1)
+        return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
+
+    async def _judge(
+        self, reference: str, agent: str | None, status: ValidationStatus
+    ) -> tuple[Capability, Capability]:
+        found = await _find(reference, agent)
+        if found.agent == context().actor.id:
+            raise OwnCapability(capability=str(found.id))
+        judged = await sql.judge(id=found.id, status=status, origins=rules.origins(status))
+        if judged is None:
+            raise CapabilityStatusConflict(
+                f"The capability {found.name!r} of {found.agent_key} is {found.validation_status}; "
+                f"it cannot become {status}.",
+                status=found.validation_status,
+            )
+        return found, judged
+
+
+async def _find(reference: str, agent: str | None) -> Capability:
+    identifier = id_of(reference)
+    found = await sql.by_id(id=identifier) if identifier is not None else None
+    if found is None and identifier is None and agent is not None:
+        found = await sql.by_name(name=rules.canonical_name(reference), agent=agent, agent_row=id_of(agent))
+    if found is None:
+        raise await _unknown(reference, agent)
+    return found
+
+
+async def _unknown(reference: str, agent: str | None) -> CapabilityNotFound:
+    if agent is None:
+        hint = "" if id_of(reference) else " Give its id, or say with `agent` whose it is."
+        return CapabilityNotFound(
+            f"There is no capability {reference!r} in this tenant.{hint}", capability=reference
+        )
+    call = context()
+    if call.transaction is not None:
+        call.transaction.follow_up()
+    names = await sql.names_of(agent=agent, agent_row=id_of(agent))
+    hint = near_match(reference, names) or " `capabilities.list` shows those that exist."
+    return CapabilityNotFound(
+        f"Agent {agent!r} has no capability {reference!r} in this tenant.{hint}", capability=reference, agent=agent
+    )
+
+
+async def _changed_meanwhile(found: Capability, version: int) -> CapabilityChanged | CapabilityNotFound:
+    current = await sql.by_id(id=found.id)
+    if current is None:
+        return CapabilityNotFound(f"The capability {found.name!r} was just removed.", capability=str(found.id))
+    return CapabilityChanged(
+        f"The capability {current.name!r} has version {current.version}, not {version}; read it again and "
+        f"repeat the change on that version.",
+        version=current.version,
+        given=version,
+    )

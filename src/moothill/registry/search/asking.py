@@ -1,0 +1,203 @@
+"""From a query to its answer: the vector before the transaction, one statement in it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from ...embeddings import embed
+from ...kernel.context import context
+from ...kernel.errors import Exhausted, Invalid, NotFound, Unavailable
+from ...kernel.local import LocalExecutor, entered
+from . import rules
+from .index import half
+from .models import (
+    FoundRow,
+    HitAgent,
+    HitThrough,
+    Question,
+    SearchFilters,
+    SearchHit,
+    SearchKind,
+    SearchMode,
+    SearchResults,
+    SearchTiming,
+    SearchWeights,
+    Why,
+)
+from .providers import Providers, providers_of
+from .statements import sql
+
+__all__ = ["QueryMissing", "UnknownAgent", "answer", "question", "ready"]
+
+_NO_FILTERS = SearchFilters()
+_SAME_WEIGHTS = SearchWeights()
+
+
+class QueryMissing(Invalid):
+    """There is nothing to search for; give `text`, or `vector`."""
+
+
+class UnknownAgent(NotFound):
+    """No agent has this key or id."""
+
+
+async def ready(executor: Any) -> tuple[Providers, str]:
+    """The providers of this process, their model's table made, and the model that answers in this tenant."""
+    providers = providers_of(executor)
+    call = context()
+    known = providers.serving(call.tenant)
+    model = providers.configured.model
+    if known is not None and model in providers.made:
+        return providers, known
+    assert isinstance(executor, LocalExecutor)
+    # A transaction of its own: a table made for everybody must not wait for somebody's commit.
+    asking = replace(call, transaction=None, pending=[], read_only=False)
+    async with executor.runtime.database.begin(asking, single=False) as unit:
+        asking.transaction = unit
+        with entered(asking):
+            found = await sql.ready(model=model)
+            if not found.made:
+                await sql.make_model(model=model, dimensions=providers.configured.dimensions)
+        await unit.finish(asking)
+    providers.made.add(model)
+    serving = found.serving or model
+    providers.remember(call.tenant, serving)
+    return providers, serving
+
+
+async def question(
+    executor: Any, *, text: str | None, vector: Sequence[float] | None, mode: SearchMode = "hybrid"
+) -> Question:
+    """A query with its vector, for the phase before the transaction.
+
+    Raises:
+        QueryMissing: the mode needs a text or a vector, and there is none.
+        VectorRefused: the vector has other dimensions than the model that answers, or no direction.
+        Unavailable: searching by vector alone, and the provider does not answer.
+    """
+    if (text is None and vector is None) or (mode == "text" and text is None):
+        raise QueryMissing(field="text")
+    providers, model = await ready(executor)
+    notes: tuple[str, ...] = ()
+    provider = providers.of(model)
+    if provider is None:
+        notes = (f"This process has no provider for {model}, which answers here; {providers.configured.model} does.",)
+        provider = providers.configured
+    began = time.perf_counter()
+    meant: Any = None
+    if mode != "text" and vector is not None:
+        meant = half(rules.unit_vector(vector, dimensions=provider.dimensions, model=provider.model))
+    elif mode != "text" and text is not None:
+        try:
+            meant = half((await embed(provider, [text]))[0])
+        except (Unavailable, Exhausted):
+            if mode == "vector":
+                raise
+            notes = (*notes, "The embedding provider does not answer; this was searched by words alone.")
+        if meant is None and mode == "vector":
+            notes = (*notes, "The text has no vector, so nothing is near it.")
+    spent = (time.perf_counter() - began) * 1000
+    words = None if mode == "vector" else text
+    return Question(provider.model, words, meant, spent, notes)
+
+
+async def answer(
+    asked: Question,
+    *,
+    kinds: Sequence[SearchKind] | None,
+    filters: SearchFilters | None = None,
+    limit: int,
+    weights: SearchWeights | None = None,
+    item: UUID | None = None,
+) -> SearchResults:
+    """What is found, in the caller's transaction.
+
+    Args:
+        asked: from `question`.
+        kinds: only these; for agents alone, their capabilities count for them.
+        filters: what else a hit must be.
+        limit: most hits.
+        weights: of the two lists.
+        item: search with this item's own vector instead, for what is like it.
+
+    Raises:
+        UnknownAgent: the filter names an agent that does not exist.
+    """
+    filters, weights = filters or _NO_FILTERS, weights or _SAME_WEIGHTS
+    mode: SearchMode = "hybrid"
+    if asked.text is None:
+        mode = "vector"
+    elif asked.vector is None:
+        mode = "text"
+    is_lifting = kinds is not None and set(kinds) == {"agent"}
+    given = {
+        "text": asked.text,
+        "kinds": ["agent", "capability"] if is_lifting else None if kinds is None else list(kinds),
+        "status": filters.status,
+        "tags": None if filters.tags is None else list(dict.fromkeys(filters.tags)),
+        "confidence": filters.minimum_confidence,
+        "agent": filters.agent,
+    }
+    began = time.perf_counter()
+    rows = await sql.find(
+        **given,
+        vector=asked.vector,
+        item=item,
+        model=asked.model,
+        lift=is_lifting,
+        size=limit,
+        depth=rules.depth(limit, mode) + (item is not None),
+        text_weight=weights.text,
+        vector_weight=weights.vector,
+        smoothing=rules.SMOOTHING,
+        few=rules.FEW,
+        common=rules.COMMON,
+    )
+    notes = list(asked.notes)
+    if not rows:
+        lost = await sql.lost(**given)
+        if filters.agent is not None and not lost.agent_known:
+            raise UnknownAgent(f"There is no agent {filters.agent!r} here; `agents.list` shows those that exist.")
+        notes += rules.explain_nothing(lost, text=asked.text, kinds=kinds, filters=filters)
+    return SearchResults(
+        hits=[_hit(row) for row in rows],
+        mode=mode,
+        model=asked.model,
+        exact=all(row.exact for row in rows),
+        timing=SearchTiming(
+            embedding_ms=round(asked.milliseconds, 3), database_ms=round((time.perf_counter() - began) * 1000, 3)
+        ),
+        notes=notes,
+    )
+
+
+def _hit(row: FoundRow) -> SearchHit:
+    through = None
+    if row.through_id is not None and row.through_kind is not None:
+        through = HitThrough(kind=row.through_kind, id=row.through_id, title=row.through_title or "")
+    agent = None
+    if row.agent_id is not None:
+        agent = HitAgent(id=row.agent_id, agent_id=row.agent_key, name=row.agent_title or "")
+    said = [word for word in row.words if word]
+    return SearchHit(
+        kind=row.kind,
+        id=row.id,
+        key=row.key,
+        title=row.title,
+        snippet=rules.snippet(row.through_body or row.body, said),
+        status=row.status,
+        confidence=row.confidence,
+        agent=agent,
+        score=round(row.score, 6),
+        why=Why(
+            words=said,
+            text_rank=row.text_rank,
+            text_score=None if row.text_score is None else round(row.text_score, 4),
+            vector_rank=row.vector_rank,
+            similarity=None if row.similarity is None else round(row.similarity, 4),
+            through=through,
+        ),
+        vector=row.vector,
+    )

@@ -1,0 +1,344 @@
+"""What goes in and out of search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...kernel.events import EventPayload
+from ...kernel.texts import Label, Share
+
+SearchKind = Literal["agent", "capability", "task", "verdict", "idea", "record"]
+SearchMode = Literal["text", "vector", "hybrid"]
+VectorState = Literal["fresh", "pending"]
+PlacementState = Literal["building", "serving", "retired"]
+Place = Literal["shared", "copying", "own"]
+
+# A query is a sentence or two; what is longer is a document, and belongs into a vector of the caller's own.
+QueryText = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=1000,
+        description="What is looked for, in plain words; at most 1,000 characters.",
+        examples=["send a message to a Slack channel"],
+    ),
+]
+QueryVector = Annotated[
+    list[Annotated[float, Field(allow_inf_nan=False)]],
+    Field(
+        min_length=1,
+        max_length=4000,
+        description="A vector of the model that answers (`search.models`), instead of the text's own.",
+    ),
+]
+ModelSlug = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9_]{1,32}$",
+        description="Slug of an embedding model, as `search.models` shows it.",
+        examples=["wordllama_256"],
+    ),
+]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class SearchFilters(BaseModel):
+    """What a hit must be, beside matching. Several filters must all hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: Annotated[list[Label], Field(min_length=1, max_length=20)] | None = Field(
+        None, description="In one of these states."
+    )
+    tags: Annotated[list[Label], Field(min_length=1, max_length=20)] | None = Field(
+        None, description="With every one of these tags."
+    )
+    minimum_confidence: Share | None = Field(
+        None, description="At least this sure, 0 to 1; what has no confidence passes."
+    )
+    agent: str | None = Field(
+        None, min_length=1, max_length=255, description="Of this agent: its own key (`agent_id`) or its id."
+    )
+
+
+class SearchWeights(BaseModel):
+    """How much each list of hits counts when they are fused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: float = Field(1.0, ge=0, le=10, description="Weight of the words' ranks.")
+    vector: float = Field(1.0, ge=0, le=10, description="Weight of the vectors' ranks.")
+
+
+class HitAgent(_Frozen):
+    """The agent that a hit leads to."""
+
+    id: UUID = Field(description="Id.")
+    agent_id: str | None = Field(None, description="The caller's own key.")
+    name: str = Field(description="Name for people.")
+
+
+class HitThrough(_Frozen):
+    """What a hit was found through, when it is not the hit itself: a capability of an agent."""
+
+    kind: SearchKind = Field(description="What it is.")
+    id: UUID = Field(description="Its id.")
+    title: str = Field(description="Its name.")
+
+
+class Why(_Frozen):
+    """Why something was found."""
+
+    words: list[str] = Field(description="Words of the query that it holds.")
+    text_rank: int | None = Field(None, description="Its rank by words, from 1.")
+    text_score: float | None = Field(None, description="Its score by words; comparable within one search only.")
+    vector_rank: int | None = Field(None, description="Its rank by vector, from 1.")
+    similarity: float | None = Field(None, description="Cosine of the angle between the vectors, -1 to 1.")
+    through: HitThrough | None = Field(None, description="What matched, when it is not the hit itself.")
+
+
+class SearchHit(_Frozen):
+    """Something that was found."""
+
+    kind: SearchKind = Field(description="What it is.")
+    id: UUID = Field(description="Its id.")
+    key: str | None = Field(None, description="Its own key, where it has one.")
+    title: str = Field(description="Its name.")
+    snippet: str = Field(description="A part of its text, around the words that match.")
+    status: str | None = Field(None, description="Its state.")
+    confidence: Decimal | None = Field(None, description="How sure it is, 0 to 1.")
+    agent: HitAgent | None = Field(None, description="The agent that it belongs to; an agent leads to itself.")
+    score: float = Field(description="Fused score (reciprocal ranks); comparable within one search only.")
+    why: Why = Field(description="Why it was found.")
+    vector: VectorState = Field(
+        description="fresh: its vector is that of its text; pending: the vector of its newest text is yet to be made."
+    )
+
+
+class SearchTiming(_Frozen):
+    """Where the time went, milliseconds."""
+
+    embedding_ms: float = Field(description="Making the query's vector.")
+    database_ms: float = Field(description="In the database, and on the way there and back.")
+
+
+class SearchResults(_Frozen):
+    """What a search found, best first."""
+
+    hits: list[SearchHit] = Field(description="The hits.")
+    mode: SearchMode = Field(description="How was searched; text alone when the query has no vector.")
+    model: str = Field(description="Embedding model that answered.")
+    exact: bool = Field(description="Every vector in question was compared; false: the nearest by an index.")
+    timing: SearchTiming = Field(description="Where the time went.")
+    notes: list[str] = Field(
+        default_factory=list, description="What the caller should know: why nothing was found, what was left out."
+    )
+
+
+class SearchModel(_Frozen):
+    """An embedding model, and how it stands in this tenant."""
+
+    model: str = Field(description="Slug of model and dimensions.")
+    dimensions: int = Field(description="Length of its vectors.")
+    state: PlacementState | None = Field(
+        None, description="serving: it answers; building: it will; retired: it goes; null: unused in this tenant."
+    )
+    available: bool = Field(False, description="Whether this process can make vectors with it.")
+    place: Place = Field(description="shared: compared exactly; copying: on its way; own: with an index of its own.")
+    copied: int = Field(description="Vectors copied so far, while copying.")
+    effort: int = Field(description="Candidates that the index looks at for each search.")
+    vectors: int = Field(description="Vectors of this tenant.")
+    pending: int = Field(description="Items whose vector is yet to be made.")
+    failed: int = Field(description="Those of them that the provider refused at least once.")
+    oldest: datetime | None = Field(None, description="Since when the oldest of them waits.")
+    index_bytes: int | None = Field(None, description="Size of the tenant's own index.")
+    table_bytes: int | None = Field(None, description="Size of the tenant's own partition.")
+    created_at: datetime = Field(description="When the model was first used here.")
+
+
+class KindCount(_Frozen):
+    """How many items of a kind can be found."""
+
+    kind: SearchKind = Field(description="What they are.")
+    items: int = Field(description="How many.")
+
+
+class SearchStatus(_Frozen):
+    """How search stands in this tenant."""
+
+    kinds: list[KindCount] = Field(description="What can be found.")
+    items: int = Field(description="All of it.")
+    serving: str | None = Field(None, description="Model that answers.")
+    vectors: int = Field(description="Vectors of that model.")
+    pending: int = Field(description="Items that wait for a vector, of any model.")
+    lag_seconds: float = Field(description="How long the oldest of them has waited.")
+    place: Place = Field(description="Where the vectors lie.")
+    exact: bool = Field(description="Whether unfiltered searches compare every vector.")
+
+
+class Lost(_Frozen):
+    """How many items pass each condition of a search that found nothing."""
+
+    items: int
+    with_words: int
+    of_kinds: int
+    in_states: int
+    with_tags: int
+    confident: int
+    of_agent: int
+    agent_known: bool
+
+
+class FoundRow(_Frozen):
+    """A row of the database's answer."""
+
+    id: UUID
+    kind: SearchKind
+    key: str | None
+    title: str
+    body: str
+    status: str | None
+    confidence: Decimal | None
+    agent_id: UUID | None
+    agent_key: str | None
+    agent_title: str | None
+    score: float
+    text_rank: int | None
+    text_score: float | None
+    words: list[str]
+    vector_rank: int | None
+    similarity: float | None
+    through_id: UUID | None
+    through_kind: SearchKind | None
+    through_title: str | None
+    through_body: str | None
+    vector: VectorState
+    exact: bool
+
+
+class EmbeddableText(_Frozen):
+    """An item's text, for a vector of it."""
+
+    id: UUID
+    kind: str
+    title: str
+    body: str
+    digest: bytes
+    queued_at: datetime | None = None
+
+
+class ModelUse(_Frozen):
+    """A model that a tenant uses."""
+
+    model: str
+    state: PlacementState
+    place: Place
+    waiting: int
+
+
+class Promotion(_Frozen):
+    """Where a tenant stands on the way to a partition of its own."""
+
+    place: Place
+    copied: int
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchEntry:
+    """What can be found of a thing; written in the transaction that writes the thing.
+
+    Attributes:
+        kind: what it is.
+        id: its id; unique in the tenant across kinds.
+        title: its name; what stands here counts most.
+        body: its text; what lies beyond 20,000 characters is not searched.
+        key: its own key, such as an agent's `agent_id`.
+        agent: the agent that it belongs to; an agent's own id for an agent.
+        keywords: other words for it (aliases, skills, specialisations).
+        status: its state, for filters.
+        confidence: how sure it is, 0 to 1; None where that says nothing.
+        tags: labels, for filters.
+    """
+
+    kind: SearchKind
+    id: UUID
+    title: str
+    body: str = ""
+    key: str | None = None
+    agent: UUID | None = None
+    keywords: Sequence[str] = ()
+    status: str | None = None
+    confidence: Decimal | None = None
+    tags: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchTouch:
+    """A change that leaves the text alone; None leaves a field as it is."""
+
+    id: UUID
+    status: str | None = None
+    confidence: Decimal | None = None
+    tags: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Vectors of texts, in order.
+
+    Attributes:
+        model: the model that made them.
+        rows: one for each text, None where a text has none; None altogether when the provider is remote
+            and the vectors are queued.
+    """
+
+    model: str
+    rows: Sequence[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query, ready to be asked.
+
+    Attributes:
+        model: the model that answers.
+        text: its words; None in a search by vector alone.
+        vector: its vector; None when it has none.
+        milliseconds: what making the vector took.
+        notes: what the caller should know.
+    """
+
+    model: str
+    text: str | None
+    vector: Any
+    milliseconds: float
+    notes: tuple[str, ...] = ()
+
+
+class ReindexStarted(EventPayload, kind="search.reindex_started"):
+    """Every item of the tenant gets a vector of another model, while the old one answers."""
+
+    model: str = Field(description="The model that is being built.")
+
+
+class ModelServed(EventPayload, kind="search.model_served"):
+    """A model answers from now on; the one before it goes."""
+
+    model: str = Field(description="The model.")
+    before: str | None = Field(None, description="The model that answered before.")
+
+
+class PlaceChanged(EventPayload, kind="search.place_changed"):
+    """The tenant's vectors moved into a partition with an index of their own, or back."""
+
+    model: str = Field(description="The model.")
+    place: Place = Field(description="Where they lie from now on.")

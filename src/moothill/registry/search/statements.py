@@ -1,0 +1,65 @@
+"""The statements of search; several of its modules use them."""
+
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from ...database.queries import Many, Maybe, One, Queries, Run
+from .models import (
+    EmbeddableText,
+    FoundRow,
+    KindCount,
+    Lost,
+    ModelUse,
+    Promotion,
+    SearchModel,
+)
+
+__all__ = ["sql"]
+
+
+class Batch(BaseModel):
+    """The last id of a batch, and how many it held."""
+
+    last: UUID
+    taken: int
+
+
+class Ready(BaseModel):
+    """The model that answers, and whether the one asked for has a table."""
+
+    serving: str | None
+    made: bool
+
+
+class Sql(Queries):
+    """Statements of this subsystem."""
+
+    put: Run
+    put_vector: Run
+    touch: Run
+    drop_vectors: Run
+    remove: Run
+    find: Many[FoundRow]
+    lost: One[Lost]
+    models: Many[SearchModel]
+    kinds: Many[KindCount]
+    lag: One[float]
+    ready: One[Ready]
+    make_model: One[str]
+    adopt: Run
+    retire: Maybe[str]
+    serve: Maybe[str]
+    rebuild: Run
+    used: Many[ModelUse]
+    queue_all: Maybe[Batch]
+    queued: Many[EmbeddableText]
+    settle: Run
+    refuse: Run
+    promote: One[Promotion]
+    demote: One[bool]
+    forget: One[bool]
+    set_effort: Run
+
+
+sql = Sql()

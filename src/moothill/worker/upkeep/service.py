@@ -1,0 +1,59 @@
+"""The scheduled jobs of the foundation. They have no operations: `jobs.schedules` shows how they went."""
+
+import logging
+from datetime import timedelta
+
+from ...database.queries import Many, One, Queries
+from ...kernel import Service, Step, context, scheduled
+from . import rules
+from .models import DefaultPartitionHit, LongTransaction
+
+_log = logging.getLogger("moothill.upkeep")
+
+_KEYS_AT_A_TIME = 2_000
+
+
+class Sql(Queries):
+    """Statements of this subsystem."""
+
+    months_ahead: One[list[str]]
+    forget_keys: One[int]
+    long_transactions: Many[LongTransaction]
+    hit_defaults: Many[str]
+
+
+sql = Sql()
+
+
+class Upkeep(Service, group="upkeep"):
+    """What keeps the house in order by itself."""
+
+    @scheduled(every=timedelta(hours=6))
+    async def make_months(self) -> str:
+        """Make the partitions of this and the next month, so that no history ever lacks one."""
+        return rules.months_made(await sql.months_ahead())
+
+    @scheduled(every=timedelta(hours=1), per_tenant=True)
+    async def forget_idempotency_keys(self) -> Step:
+        """Delete idempotency keys that are older than 24 hours, some at a time."""
+        before = (context().cursor or {}).get("done", 0)
+        forgotten = await sql.forget_keys(size=_KEYS_AT_A_TIME)
+        done = before + forgotten
+        return Step(done=done, cursor={"done": done} if forgotten == _KEYS_AT_A_TIME else None)
+
+    @scheduled(every=timedelta(minutes=1))
+    async def watch_horizon(self) -> str:
+        """Warn of transactions that run for so long that the feed of events stands still."""
+        found = await sql.long_transactions(seconds=rules.LONG_TRANSACTION.total_seconds())
+        for each in found:
+            _log.warning("feed_held_back", extra={"by": each.who, "minutes": round(each.minutes, 1)})
+        return rules.held_back(found)
+
+    @scheduled(every=timedelta(hours=1))
+    async def watch_default_partitions(self) -> str:
+        """Warn when rows fell into the net under the monthly partitions."""
+        hit = await sql.hit_defaults()
+        if hit:
+            _log.warning("default_partition_hit", extra={"tables": hit})
+            context().record(DefaultPartitionHit(tables=hit))
+        return rules.outside_of_months(hit)

@@ -1,0 +1,76 @@
+"""Schemathesis throws what it can think of at every operation of the live server: no answer is a 500."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis.checks import content_type_conformance, not_a_server_error, response_schema_conformance
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi.checks import status_code_conformance
+
+from moothill.database.embedded import EmbeddedServer
+from moothill.kernel.settings import Settings
+from tests.conftest import DatabaseFactory
+from tests.serving import serving
+
+CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance, status_code_conformance]
+# Random values of these lead away from the operation: to other tenants, to no agent, to an early end.
+ELSEWHERE = ("Moothill-Tenant", "Moothill-View-As", "Moothill-Deadline")
+SOAK = bool(os.environ.get("MOOTHILL_SOAK"))
+MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
+
+
+def failures_of(operation: Any, key: str) -> Iterator[str]:
+    """What the checks find wrong with one operation."""
+    for mode in MODES:
+
+        @given(case=operation.as_strategy(generation_mode=mode))
+        @hypothesis_settings(
+            max_examples=200 if SOAK else 6,
+            derandomize=not SOAK,
+            database=None,
+            deadline=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        def throw(case: Any) -> None:
+            for name in ELSEWHERE:
+                case.headers.pop(name, None)
+            case.call_and_validate(checks=CHECKS, headers={"Authorization": f"Bearer {key}"}, timeout=20)
+
+        try:
+            throw()
+        except Unsatisfiable:
+            continue  # nothing can be wrong with no arguments
+        except FailureGroup as group:
+            yield f"{operation.method} {operation.path}: {[str(each) for each in group.exceptions]}"
+
+
+def streams(operation: Any) -> bool:
+    described = operation.definition.raw.get("x-moothill", {})
+    return described.get("kind") == "stream"
+
+
+async def test_no_operation_answers_500_or_otherwise_than_documented(
+    server: EmbeddedServer, settings: Settings, fresh_database: DatabaseFactory
+) -> None:
+    generous = settings.model_copy(update={"rate_limit": 10_000_000})
+    async with serving(server.dsn("app", await fresh_database()), generous) as live:
+        key = await live.key(live.moot)
+
+        def throw_at_all() -> list[str]:
+            schema = schemathesis.openapi.from_url(f"{live.url}/openapi.json")
+            operations = [found.ok() for found in schema.get_all_operations()]
+            assert len(operations) > 30
+            # A stream that is accepted has no end to wait for; its refusals are tested with the streams.
+            return [
+                problem for each in operations if not streams(each) for problem in failures_of(each, key)
+            ]
+
+        problems = await asyncio.to_thread(throw_at_all)
+    assert not problems, "\n".join(problems)
