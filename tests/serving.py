@@ -53,11 +53,12 @@ class Live:
 
 
 @asynccontextmanager
-async def serving(dsn: str, settings: Settings) -> AsyncIterator[Live]:
-    """A server on a database, on a port of its own."""
+async def serving(dsn: str, settings: Settings, *, port: int = 0) -> AsyncIterator[Live]:
+    """A server on a database, on a port of its own unless one is given."""
     moot = await open_database(dsn, settings, "default", create=True)
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
     opening: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
 
     async def serve() -> None:

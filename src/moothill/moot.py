@@ -11,6 +11,9 @@ from .kernel.context import CallOptions
 from .kernel.errors import Invalid
 from .kernel.operation import BatchCall
 from .kernel.service import SERVICES, Executor, Service
+from .registry.agents import Agents
+from .registry.capabilities import Capabilities
+from .registry.search import Search
 from .tenancy.keys import Keys
 from .tenancy.tenants import Tenants
 from .worker.events import Events
@@ -34,6 +37,9 @@ class Moot:
     operations: Operations
     events: Events
     jobs: Jobs
+    agents: Agents
+    capabilities: Capabilities
+    search: Search
 
     def __init__(self, executor: Executor, session: Session | None = None) -> None:
         self.executor = executor

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .app import Console
-    from .serve import run, serve
+    from .server import run, serve
 
 __all__ = ["Console", "run", "serve"]
 
@@ -18,11 +18,11 @@ def __getattr__(name: str) -> Any:
             from .app import Console
 
             return Console
-        from . import serve as module
+        from . import server
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in ("nicegui", "fastapi", "uvicorn"):
             raise
         from ..kernel.errors import Unavailable
 
         raise Unavailable("The console is not installed; `pip install 'moothill[console]'` installs it.") from None
-    return getattr(module, name)
+    return getattr(server, name)

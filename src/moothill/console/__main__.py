@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     target = os.environ.get(given.dsn_env) if given.dsn_env else given.url
     if not target:
         parser.error("name a server with --url, or a database with --dsn-env")
-    from .serve import run
+    from .server import run
 
     try:
         run(

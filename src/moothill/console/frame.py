@@ -56,7 +56,10 @@ class Frame:
     # ------------------------------------------------------------ parts
 
     def _menu(self) -> None:
-        with ui.left_drawer(bordered=True).props("width=208 breakpoint=900"), box("menu", "nav"):
+        with (
+            ui.left_drawer(value=False, bordered=True).props("width=208 breakpoint=900 show-if-above"),
+            box("menu", "nav"),
+        ):
             section = ""
             for screen in offered(self.screens, self.visit):
                 if screen.section != section:

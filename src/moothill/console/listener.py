@@ -37,8 +37,8 @@ class Feed:
 
     moot: Moot
     state: FeedState = "off"
-    changed: Signal[()] = field(default_factory=Signal)
-    _happened: "Signal[Sequence[Event]]" = field(default_factory=Signal)
+    changed: "Signal[[]]" = field(default_factory=Signal)
+    _happened: "Signal[[Sequence[Event]]]" = field(default_factory=Signal)
     _gathered: list[Event] = field(default_factory=list)
     _due: asyncio.TimerHandle | None = None
     _count: int = 0

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from nicegui import __version__ as FRAMEWORK  # a constant
 
 from ..kernel.errors import MoothillError
 from ..moot import Moot
@@ -43,7 +44,12 @@ def login_routes(sessions: SessionStore, attempts: Attempts, connect: Connect) -
         shown = f'<p class="problem" role="alert">{html.escape(problem)}</p>' if problem else ""
         root = request.scope.get("root_path", "")
         body = page.substitute(
-            root=html.escape(root), version=ASSETS_VERSION, lead=lead, problem=shown, next=html.escape(target)
+            root=html.escape(root),
+            version=ASSETS_VERSION,
+            framework=FRAMEWORK,
+            lead=lead,
+            problem=shown,
+            next=html.escape(target),
         )
         return HTMLResponse(body, status_code=status, headers={"cache-control": "no-store"})
 

@@ -60,10 +60,14 @@ class _Server:
     client: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if "@" in parts.netloc:
+        if "@" in self.url:
             raise BadAddress("A server's address holds no name or password; give the key as `key`.")
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        try:
+            parts = urlsplit(self.url)
+            is_one = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            is_one = False
+        if not is_one or parts.query or parts.fragment:
             raise BadAddress(f"{self.url!r} is no server's address; give one such as http://127.0.0.1:8080.")
         self.url = self.url.rstrip("/")
         self.client = httpx.AsyncClient(
@@ -292,8 +296,12 @@ def _body(operation: Operation[Any, Any], arguments: Mapping[str, Any]) -> bytes
         Invalid: one cannot be sent; it is named where it breaks a rule.
     """
     try:
-        # NaN travels as text that a number's rule reads as NaN, so the server refuses what a local call would.
-        return to_json(dict(arguments), inf_nan_mode="strings")
+        body = to_json(dict(arguments), inf_nan_mode="constants")
+        if b"NaN" in body or b"Infinity" in body:
+            # JSON has no such numbers. Where a rule allows one, it travels as text that reads as a number.
+            operation.signature.validate(arguments)
+            body = to_json(dict(arguments), inf_nan_mode="strings")
+        return body
     except (PydanticSerializationError, ValueError) as error:
         operation.signature.validate(arguments)
         raise errors.Invalid(f"{operation.name}: an argument cannot be sent as JSON: {error}.") from None

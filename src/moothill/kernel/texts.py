@@ -14,7 +14,19 @@ from uuid import UUID
 import orjson
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-__all__ = ["Hundredths", "JsonObject", "Label", "Line", "LongName", "Prose", "Share", "canonical", "id_of", "slug"]
+__all__ = [
+    "AgentReference",
+    "Hundredths",
+    "JsonObject",
+    "Label",
+    "Line",
+    "LongName",
+    "Prose",
+    "Share",
+    "canonical",
+    "id_of",
+    "slug",
+]
 
 JSON_BYTES = 65_536
 # One line with something in it. Without lookahead, which pydantic's expressions do not have.
@@ -46,10 +58,13 @@ def _small_enough(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-Share = Annotated[
-    Decimal, Field(ge=0, le=1, max_digits=5, decimal_places=4), BeforeValidator(_round_float)
-]
+Share = Annotated[Decimal, Field(ge=0, le=1, max_digits=5, decimal_places=4), BeforeValidator(_round_float)]
 Hundredths = Annotated[Decimal, Field(ge=0, le=1, max_digits=3, decimal_places=2)]
+AgentReference = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if isinstance(value, UUID) else value),
+    Field(min_length=1, max_length=255, description="Its own key (`agent_id`) or its id.", examples=["alderman"]),
+]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_small_enough)]
 
 

@@ -18,6 +18,7 @@ drop function moothill.embedding_catch_up(uuid, text, text);
 drop function moothill.embedding_admit(text, integer);
 drop function mt.same_tenant(uuid);
 drop function mt.hold_embeddings(uuid, text, boolean);
+drop function mt.move_embeddings(uuid, text);
 drop function mt.drop_embedding_partition(text, text, boolean, boolean);
 drop function mt.attach_embedding_partition(text, text, uuid);
 drop function mt.index_embedding_partition(text, integer, integer);

@@ -304,6 +304,15 @@ grant execute on function mt.make_embedding_model(text, integer), mt.make_embedd
   mt.index_embedding_partition(text, integer, integer), mt.attach_embedding_partition(text, text, uuid),
   mt.drop_embedding_partition(text, text, boolean, boolean) to moothill_jobs;
 
+create function mt.move_embeddings(tenant uuid, model text) returns void
+  language plpgsql as $$
+begin
+  perform pg_advisory_xact_lock(1701732709, hashtext(model || tenant::text));
+end $$;
+comment on function mt.move_embeddings(uuid, text) is
+  'One mover of a tenant''s vectors at a time, whichever locks it takes afterwards.';
+grant execute on function mt.move_embeddings(uuid, text) to moothill_jobs;
+
 create function mt.hold_embeddings(tenant uuid, model text, alone boolean) returns void
   language plpgsql as $$
 begin
@@ -373,6 +382,7 @@ declare
 begin
   perform mt.same_tenant(tenant);
   set local lock_timeout = '2s';
+  perform mt.move_embeddings(tenant, wanted);
   select * into here from moothill.embedding_placements p where p.tenant_id = tenant and p.model = wanted;
   if not found or here.place = 'own' or to_regclass('pg_catalog.pg_dist_partition') is not null then
     return query select coalesce(here.place, 'shared'), coalesce(here.copied, 0), true;
@@ -413,7 +423,11 @@ begin
     'select count(*), (array_agg(item_id order by item_id desc))[1] from part', parent, here.partition)
     into held, last using tenant, here.copied_to, batch;
   if held > 0 then
-    update moothill.embedding_placements p set copied_to = last, copied = p.copied + held
+    -- What comes after the last full batch was written since the copy began, and is noted as a move: were it
+    -- copied too, a busy tenant's copy would never end.
+    update moothill.embedding_placements p
+    set copied = p.copied + held,
+        copied_to = case when held < batch then 'ffffffff-ffff-ffff-ffff-ffffffffffff' else last end
     where p.tenant_id = tenant and p.model = wanted;
     return query select 'copying'::text, here.copied + held, false;
     return;
@@ -445,6 +459,7 @@ declare
 begin
   perform mt.same_tenant(tenant);
   set local lock_timeout = '2s';
+  perform mt.move_embeddings(tenant, wanted);
   perform mt.hold_embeddings(tenant, wanted, true);
   select * into here from moothill.embedding_placements p
   where p.tenant_id = tenant and p.model = wanted for update;
@@ -481,6 +496,7 @@ declare
 begin
   perform mt.same_tenant(tenant);
   set local lock_timeout = '2s';
+  perform mt.move_embeddings(tenant, wanted);
   perform mt.hold_embeddings(tenant, wanted, true);
   select * into here from moothill.embedding_placements p
   where p.tenant_id = tenant and p.model = wanted and p.state = 'retired' for update;
@@ -731,8 +747,10 @@ select mt.lend('moothill.search_text(uuid, tsquery[], float8[], boolean, text[],
 
 create function moothill.search_few(tenant uuid, kinds text[], states text[], tags text[], agent uuid, few integer)
   returns boolean
-  language sql stable security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
-  select
+  language plpgsql stable security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
+begin
+  perform mt.same_tenant(tenant);
+  return
     agent is not null and few >= (
       select count(*)
       from (select from moothill.search_items i where i.tenant_id = tenant and i.agent_id = agent limit few + 1) as part)
@@ -749,9 +767,8 @@ create function moothill.search_few(tenant uuid, kinds text[], states text[], ta
       cross join lateral (
         select count(*) as n
         from (select from moothill.search_item_facets f
-              where f.tenant_id = tenant and f.facet = 'tag' and f.value = t.tag limit few + 1) as part) as counted)
-  from (select mt.same_tenant(tenant)) as checked;
-$$;
+              where f.tenant_id = tenant and f.facet = 'tag' and f.value = t.tag limit few + 1) as part) as counted);
+end $$;
 comment on function moothill.search_few(uuid, text[], text[], text[], uuid, integer) is
   'Whether one of the filters alone leaves so few items that comparing each of them is the quickest way.';
 select mt.lend('moothill.search_few(uuid, text[], text[], text[], uuid, integer)'::regprocedure, 'moothill_search');
@@ -900,7 +917,10 @@ create function moothill.search_lost(tenant uuid, kinds text[], states text[], t
                                      query text)
   returns table (items bigint, with_words bigint, of_kinds bigint, in_states bigint, with_tags bigint,
                  confident bigint, of_agent bigint, agent_known boolean)
-  language sql volatile security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
+  language plpgsql stable security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
+begin
+  perform mt.same_tenant(tenant);
+  return query
   with owner as (
     select i.id from moothill.search_items i
     where i.tenant_id = tenant and i.kind = 'agent' and (i.key = agent or i.id::text = lower(agent))
@@ -908,22 +928,21 @@ create function moothill.search_lost(tenant uuid, kinds text[], states text[], t
   ), asked as (
     select array_agg(w.asked) as words from moothill.search_words(query) w
   )
-  select count(*),
-         count(*) filter (where exists (select from unnest(a.words) as w (word) where i.tsv @@ w.word)),
-         count(*) filter (where i.kind = any(kinds)),
-         count(*) filter (where i.status = any(states)),
-         count(*) filter (where tags <@ array(select f.value from moothill.search_item_facets f
+  select count(i.id),
+         count(i.id) filter (where exists (select from unnest(a.words) as w (word) where i.tsv @@ w.word)),
+         count(i.id) filter (where i.kind = any(kinds)),
+         count(i.id) filter (where i.status = any(states)),
+         count(i.id) filter (where tags <@ array(select f.value from moothill.search_item_facets f
                                               where f.tenant_id = tenant and f.item_id = i.id and f.facet = 'tag')),
-         count(*) filter (where i.confidence is null or i.confidence >= lowest),
-         count(*) filter (where i.agent_id = (select id from owner)),
+         count(i.id) filter (where i.confidence is null or i.confidence >= lowest),
+         count(i.id) filter (where i.agent_id = (select id from owner)),
          exists (select from owner)
-  from (select mt.same_tenant(tenant)) as checked
-  cross join asked a
+  from asked a
   left join lateral (
     select * from moothill.search_items i where i.tenant_id = tenant limit 10000
   ) i on true
   group by a.words;
-$$;
+end $$;
 comment on function moothill.search_lost(uuid, text[], text[], text[], numeric, text, text) is
   'Why a search found nothing: how many of the tenant''s first 10,000 items pass each filter by itself.';
 select mt.lend('moothill.search_lost(uuid, text[], text[], text[], numeric, text, text)'::regprocedure, 'moothill_search');

@@ -152,9 +152,7 @@ async def test_a_list_in_a_query_repeats_its_name(client: httpx.AsyncClient) -> 
     assert (await client.get("/v1/keys/list?limit=1")).status_code == 200
 
 
-async def test_a_platform_key_enters_other_tenants_and_others_do_not(
-    live: Live, moot: Moot, other: Moot
-) -> None:
+async def test_a_platform_key_enters_other_tenants_and_others_do_not(live: Live, moot: Moot, other: Moot) -> None:
     mine, theirs = await moot.keys.current(), await other.keys.current()
     operator, plain = await live.key(moot), await live.key(moot, "*")
     async with live.client(operator) as client:
@@ -167,9 +165,9 @@ async def test_a_platform_key_enters_other_tenants_and_others_do_not(
         own = await client.get("/v1/keys/current", headers={"Moothill-Tenant": mine.tenant_slug})
         assert own.status_code == 200
         details = {
-            (await client.get("/v1/keys/current", headers={"Moothill-Tenant": reference})).json()["detail"].replace(
-                reference, "X"
-            )
+            (await client.get("/v1/keys/current", headers={"Moothill-Tenant": reference}))
+            .json()["detail"]
+            .replace(reference, "X")
             for reference in (theirs.tenant_slug, "nowhere")
         }
         assert len(details) == 1, "a key must not learn which tenants exist"

@@ -13,9 +13,7 @@ async def test_the_document_describes_every_operation(live: Live) -> None:
     async with live.client() as client:
         document = (await client.get("/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
-    identifiers = [
-        operation["operationId"] for path in document["paths"].values() for operation in path.values()
-    ]
+    identifiers = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
     assert len(identifiers) == len(set(identifiers))
     own = [operation for operation in REGISTRY.values() if operation.body.__module__.startswith("moothill.")]
     for operation in own:
@@ -35,7 +33,13 @@ async def test_query_parameters_are_those_of_the_operation(live: Live) -> None:
     parameters = document["paths"]["/v1/tenants/list"]["get"]["parameters"]
     query = {each["name"]: each for each in parameters if each.get("in") == "query"}
     assert set(query) == {"status", "limit", "cursor"}
-    assert query["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50, "title": "Limit"}
+    assert query["limit"]["schema"] == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 1000,
+        "default": 50,
+        "title": "Limit",
+    }
     assert query["status"]["schema"]["enum"] == ["active", "suspended"]
     assert query["limit"]["description"]
 

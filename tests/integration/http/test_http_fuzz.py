@@ -68,9 +68,7 @@ async def test_no_operation_answers_500_or_otherwise_than_documented(
             operations = [found.ok() for found in schema.get_all_operations()]
             assert len(operations) > 30
             # A stream that is accepted has no end to wait for; its refusals are tested with the streams.
-            return [
-                problem for each in operations if not streams(each) for problem in failures_of(each, key)
-            ]
+            return [problem for each in operations if not streams(each) for problem in failures_of(each, key)]
 
         problems = await asyncio.to_thread(throw_at_all)
     assert not problems, "\n".join(problems)

@@ -115,9 +115,10 @@ async def test_a_duration_stands_in_each_bucket_that_holds_it(client: httpx.Asyn
 
 
 async def test_probes_are_cheap_to_repeat(live: Live, server: EmbeddedServer) -> None:
-    async with live.client() as client, await psycopg.AsyncConnection.connect(
-        server.dsn("admin", DATABASE), autocommit=True
-    ) as admin:
+    async with (
+        live.client() as client,
+        await psycopg.AsyncConnection.connect(server.dsn("admin", DATABASE), autocommit=True) as admin,
+    ):
 
         async def sessions() -> int:
             cursor = await admin.execute(

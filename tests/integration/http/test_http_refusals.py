@@ -188,7 +188,9 @@ async def test_what_is_not_http_is_refused_in_our_shape(live: Live) -> None:
 
 async def test_endless_headers_are_refused(live: Live) -> None:
     many = b"".join(b"x-%d: %s\r\n" % (number, b"a" * 1_000) for number in range(100))
-    head, _, body = (await raw(live, b"GET /health/live HTTP/1.1\r\nhost: x\r\n" + many + b"\r\n")).partition(b"\r\n\r\n")
+    head, _, body = (await raw(live, b"GET /health/live HTTP/1.1\r\nhost: x\r\n" + many + b"\r\n")).partition(
+        b"\r\n\r\n"
+    )
     assert head.startswith(b"HTTP/1.1 431 ")
     assert json.loads(body)["code"] == "head_too_large"
 

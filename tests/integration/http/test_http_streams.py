@@ -49,9 +49,7 @@ async def test_events_carry_their_cursor_and_last_event_id_resumes(live: Live, m
         assert first.id == json.loads(first.data)["cursor"]
         again = {"Last-Event-ID": first.id or "", "Accept": "text/event-stream"}
         # A browser that reconnects sends the old address with the new header: the header is later.
-        async with client.stream(
-            "GET", "/v1/events/follow", params={"after": page[0].cursor}, headers=again
-        ) as answer:
+        async with client.stream("GET", "/v1/events/follow", params={"after": page[0].cursor}, headers=again) as answer:
             assert (await some(answer, 1))[0] == second
 
 
@@ -87,9 +85,7 @@ async def test_a_key_without_the_scope_gets_no_stream(live: Live, moot: Moot) ->
         assert (await client.get("/v1/events/follow")).status_code == 403
 
 
-async def test_a_quiet_stream_shows_that_it_lives(
-    live: Live, moot: Moot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_quiet_stream_shows_that_it_lives(live: Live, moot: Moot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "_FIRST_SECONDS", 0.01)
     monkeypatch.setattr(streams, "_QUIET_SECONDS", 0.01)
     for accept, sign in ((EVENTS, b": quiet\n\n"), ({}, b"\n")):
@@ -114,9 +110,7 @@ async def test_a_client_that_leaves_ends_its_stream(live: Live, moot: Moot) -> N
     await eventually(over)
 
 
-async def test_a_key_holds_so_many_streams_and_no_more(
-    live: Live, moot: Moot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_key_holds_so_many_streams_and_no_more(live: Live, moot: Moot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "STREAMS_OF_ONE_KEY", 1)
     async with live.client(await live.key(moot), **EVENTS) as client, client.stream("GET", "/v1/events/follow"):
         refused = await client.get("/v1/events/follow")

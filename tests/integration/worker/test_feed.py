@@ -18,6 +18,7 @@ from moothill.kernel.local import Runtime
 from moothill.kernel.service import Service
 from moothill.moot import Moot
 from tests.conftest import DATABASE, MootFactory
+from tests.integration.worker import world
 from tests.integration.worker.world import eventually
 
 
@@ -38,15 +39,8 @@ def numbers(events: list[Event]) -> list[int]:
 
 
 async def shown(moot: Moot, count: int, **wanted: Any) -> list[Event]:
-    """The events of the tenant, once as many as expected lie below the horizon."""
-
-    async def look() -> list[Event] | None:
-        items = (await moot.events.list(kind="probe.", limit=1000, **wanted)).items
-        return items if len(items) >= count else None
-
-    found = await eventually(look)
-    assert isinstance(found, list)
-    return found
+    """The probe's events of the tenant, once so many lie below the horizon."""
+    return await world.shown(moot, count, kind="probe.", **wanted)
 
 
 async def test_events_come_in_the_order_of_the_log_and_in_reverse(moot: Moot, happen: Any) -> None:

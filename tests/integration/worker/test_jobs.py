@@ -12,7 +12,7 @@ from moothill.kernel.local import LocalExecutor
 from moothill.moot import Moot
 from moothill.worker.jobs import JobDetail
 from tests.integration.worker.probe import LOCK
-from tests.integration.worker.world import BRISK, World, eventually
+from tests.integration.worker.world import BRISK, World, eventually, shown
 
 
 async def ends(moot: Moot, job: UUID, state: str = "completed") -> bool:
@@ -32,7 +32,7 @@ async def test_a_job_is_done_step_by_step(world: World) -> None:
     assert done.ended_at is not None
     assert await world.marks("step") == [1, 2, 3]
     assert await world.ask("select * from moothill.job_queue") == []
-    kinds = [event.kind for event in (await world.moot.events.list(subject=asked.id)).items]
+    kinds = [event.kind for event in await shown(world.moot, 2, subject=asked.id)]
     assert kinds == ["jobs.queued", "jobs.completed"]
 
 
@@ -41,7 +41,7 @@ async def test_what_a_step_records_bears_the_name_of_who_asked(world: World) -> 
     asked = await world.of(world.moot).work.options(request_id=request, reason="for the test")(steps=1)
     async with world.worker():
         await eventually(lambda: ends(world.moot, asked.id))
-    (event,) = (await world.moot.events.list(kind="probe.happened")).items
+    (event,) = await shown(world.moot, 1, kind="probe.happened")
     assert (event.actor_name, event.request, event.reason) == ("local operator", request, "for the test")
     assert event.operation == "probe.work"
 
@@ -111,7 +111,7 @@ async def test_a_failing_step_is_tried_again_and_then_the_job_has_failed(world: 
     assert failed.attempts == BRISK.job_attempts
     assert await world.marks("step") == [1], "what was done stays, what failed does not"
     assert await world.ask("select * from moothill.job_queue") == []
-    assert (await world.moot.events.list(subject=asked.id, order="newest")).items[0].kind == "jobs.failed"
+    assert [event.kind for event in await shown(world.moot, 2, subject=asked.id)] == ["jobs.queued", "jobs.failed"]
 
 
 async def test_a_step_that_fails_once_goes_on_where_it_was(world: World) -> None:

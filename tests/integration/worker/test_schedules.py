@@ -8,7 +8,7 @@ import pytest
 from moothill.kernel.errors import Conflict, Forbidden, NotFound
 from moothill.worker.jobs import ScheduleState
 from tests.integration.worker.probe import LOCK
-from tests.integration.worker.world import World, eventually
+from tests.integration.worker.world import World, eventually, shown
 
 
 async def state(world: World, name: str = "probe.hourly") -> ScheduleState | None:
@@ -92,7 +92,7 @@ async def test_it_runs_when_asked_and_rests_when_paused(world: World) -> None:
         await eventually(lambda: has(world, "completed", 3))
         with pytest.raises(Conflict, match="not paused"):
             await jobs.resume(schedule="probe.hourly")
-    changes = [event.payload["change"] for event in (await world.moot.events.list(kind="jobs.schedule")).items]
+    changes = [event.payload["change"] for event in await shown(world.moot, 3, kind="jobs.schedule")]
     assert changes == ["paused", "asked", "resumed"]
 
 

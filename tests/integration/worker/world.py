@@ -14,6 +14,7 @@ from uuid import UUID
 
 import psycopg
 
+from moothill.kernel.events import Event
 from moothill.kernel.service import Service
 from moothill.moot import Moot
 from moothill.worker import Pace, Worker
@@ -50,6 +51,18 @@ async def eventually(question: Callable[[], Awaitable[Any]], *, within: float = 
     except TimeoutError:
         raise AssertionError(f"not within {within:g} s; the last answer was {answer!r}") from None
     return answer
+
+
+async def shown(moot: Moot, count: int, **wanted: Any) -> list[Event]:
+    """Events of a tenant, once so many lie below the horizon, which transactions of other tests hold back."""
+
+    async def look() -> list[Event] | None:
+        items = (await moot.events.list(limit=1000, **wanted)).items
+        return items if len(items) >= count else None
+
+    found = await eventually(look)
+    assert isinstance(found, list)
+    return found
 
 
 @dataclass(slots=True)

@@ -44,7 +44,7 @@ def _finder(visit: Visit, words: str, cards: Any) -> None:
     def look(value: str) -> None:
         ui.navigate.to(visit.url("/explorer", q=value.strip()))
 
-    with box("panel-body"):
+    with box("panel-body padded"):
         field = ui.input(value=words, placeholder="Words of a name or summary").props("outlined dense clearable")
         field.on("keydown.enter", lambda: look(field.value or "")).on("clear", lambda: look("")).mark("find")
     with box("list scrolled"):

@@ -58,7 +58,7 @@ async def _jobs(visit: Visit, query: Query) -> None:
     page = await visit.moot.jobs.list(state=wanted, limit=50, cursor=query.get("cursor"))
     chosen = next((job for job in page.items if str(job.id) == query.get("job")), None)
     with box("filters"):
-        options = {"": "Any state", **{word: word.capitalize() for word in STATES}}
+        options = {"": "Any state"} | {str(word): word.capitalize() for word in STATES}
         ui.select(options, value=wanted or "").props("outlined dense options-dense").on_value_change(
             lambda event: ui.navigate.to(visit.url("/jobs", state=event.value))
         )

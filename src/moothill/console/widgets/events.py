@@ -13,6 +13,7 @@ from .words import clock, moment
 
 __all__ = ["EventList", "described"]
 
+_NOTHING = "Register an agent, or run any operation that changes something."
 _FIELDS_SHOWN = 3
 _FIELD_LENGTH = 80
 # What says most about an event comes first; ids say least.
@@ -48,11 +49,7 @@ class EventList:
             for event in events[: self.most]:
                 self._entry(event)
             if not self.size:
-                empty(
-                    "Nothing has been written yet",
-                    "Register an agent, or run any operation that changes something.",
-                    "o_bolt",
-                )
+                empty("Nothing has been written yet", _NOTHING, "o_bolt")
 
     def add(self, events: Sequence[Event]) -> None:
         """Put new ones on top; `events` come oldest first."""

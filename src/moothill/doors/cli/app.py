@@ -97,7 +97,7 @@ def run(arguments: Sequence[str]) -> None:
             if tuple(given[start : start + 2]) == alias:
                 given[start : start + 2] = real
                 break
-    build(_named(_typed_words() if "_MOOTHILL_COMPLETE" in os.environ else given))(args=given)
+    build(_named(_typed_words() if "_MOOTHILL_COMPLETE" in os.environ else given))(args=given, prog_name="moothill")
 
 
 def _typed_words() -> list[str]:

@@ -5,14 +5,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up", "Start the server: HTTP, console, worker and, where no database is named, an embedded one."),
     "mcp": ("mcp", "Serve agents over MCP on standard input and output."),
     "db": ("db", "Migrations, roles and checks of the database."),
-    "batch": ("batch", "Run a file of operations in one transaction."),
+    "batch": ("batch", "Run a file of operations in one transaction: all of them or none."),
     "bench": ("bench", "Measure this machine and print the table."),
     "reference": ("reference", "Write the generated pages of the documentation."),
 }
 
 # Group -> first line of its help.
 GROUPS: dict[str, str] = {
+    "agents": "Agents: register, find, watch, and choose them.",
+    "capabilities": "What agents can do, under which names, how surely, and what shows it.",
+    "events": "The log of writes: what happened, in an order that readers can resume.",
+    "jobs": "Long work that runs in the background, and what runs by itself.",
     "keys": "API keys: issue, list, rotate, revoke.",
     "operations": "What can be done here, and doing several things at once.",
+    "search": "Find agents, capabilities and everything else that has a text.",
     "tenants": "Societies: make, find, suspend and resume them.",
 }

@@ -5,6 +5,7 @@ sequences, carriage returns, marks that turn the direction of text around) appea
 """
 
 import io
+import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["fail", "harmless", "print_json", "show", "show_item"]
 
-_WIDEST, _WIDTH_OF_FILES = 60, 220
+# Of one cell of a table; of a table in a file or a pipe; of a record there, where no value is broken.
+_WIDEST, _WIDE, _UNBROKEN = 60, 220, 1_000_000
 _TURNING = "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 _OBEYED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_TURNING}\ud800-\udfff]")
 # In JSON text the line breaks are ours, and what stands below U+0020 is escaped already.
@@ -42,8 +44,11 @@ def harmless(text: str, *, lines: bool = False) -> str:
 
 def print_json(value: Any, *, indent: bool = True, err: bool = False) -> None:
     """Print JSON; what a terminal would obey stands in it as an escape, which means the same."""
-    option = orjson.OPT_INDENT_2 if indent else 0
-    typer.echo(_OBEYED_IN_JSON.sub(_escaped, orjson.dumps(value, default=str, option=option).decode()), err=err)
+    try:
+        text = orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 if indent else 0).decode()
+    except TypeError:  # half a character, as in an argument that is not UTF-8
+        text = json.dumps(value, default=str, indent=2 if indent else None)
+    typer.echo(_OBEYED_IN_JSON.sub(_escaped, text), err=err)
 
 
 def fail(error: MoothillError | None, *, json_output: bool) -> NoReturn:
@@ -128,7 +133,7 @@ def _table(rows: Sequence[Any]) -> None:
         table.add_column(Text(harmless(name)), overflow="ellipsis", no_wrap=True, max_width=_WIDEST)
     for row in rows:
         table.add_row(*(Text(harmless(_cell(row.get(name)))) for name in shown))
-    _print(table)
+    _print(table, elsewhere=_WIDE)
     if len(shown) < len(columns):
         hidden = harmless(", ".join(columns[len(shown) :]))
         typer.secho(f"Not shown: {hidden}; --json shows all.", dim=True, err=True)
@@ -147,7 +152,7 @@ def _record(plain: Mapping[str, Any]) -> None:
         if value not in _EMPTY and name not in parts:
             table.add_row(Text(harmless(name)), Text(harmless(_cell(value), lines=True)))
     if table.row_count:
-        _print(table)
+        _print(table, elsewhere=_UNBROKEN)
     for name, value in parts.items():
         typer.secho(f"\n{harmless(name)}", bold=True)
         if isinstance(value, Mapping):
@@ -163,16 +168,16 @@ def _has_parts(value: Any) -> bool:
 def _width() -> int:
     from rich.console import Console
 
-    return Console().width if sys.stdout.isatty() else _WIDTH_OF_FILES
+    return Console().width if sys.stdout.isatty() else _WIDE
 
 
-def _print(table: "RenderableType") -> None:
-    """As wide as the terminal; into a file or a pipe wide, plain, and without blanks at the ends of lines."""
+def _print(table: "RenderableType", *, elsewhere: int) -> None:
+    """As wide as the terminal; into a file or a pipe plain, as wide as said, without blanks at the ends of lines."""
     from rich.console import Console
 
     if sys.stdout.isatty():
         Console().print(table)
         return
     text = io.StringIO()
-    Console(file=text, width=_WIDTH_OF_FILES, color_system=None).print(table)
+    Console(file=text, width=elsewhere, color_system=None).print(table)
     typer.echo("\n".join(line.rstrip() for line in text.getvalue().splitlines()))

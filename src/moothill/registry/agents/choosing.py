@@ -27,7 +27,9 @@ _COMPARED = 200
 
 Wanted = Annotated[
     LongName | None,
-    Field(description="What is to be done: the name of a capability, or a description.", examples=["review a contract"]),
+    Field(
+        description="What is to be done: the name of a capability, or a description.", examples=["review a contract"]
+    ),
 ]
 
 

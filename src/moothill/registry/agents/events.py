@@ -22,7 +22,7 @@ class AgentUpdated(EventPayload, kind="agents.updated"):
 
     agent_id: str = Field(description="Its own key.")
     fields: list[str] = Field(description="What was given.")
-    version: int = Field(description="Version from now on.")
+    record_version: int = Field(description="Its version from now on.")
 
 
 class AgentStatusChanged(EventPayload, kind="agents.status_changed"):

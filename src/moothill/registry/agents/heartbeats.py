@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field
 
 from ...database.queries import Many, Queries
 from ...kernel.context import context
-from ...kernel.events import dumps
 from ...kernel.identifiers import uuid7
 from ...kernel.operation import operation
 from ...kernel.service import Service
@@ -68,17 +67,17 @@ async def heartbeat(
     """
     call = context()
     speaks_for_itself = call.actor.kind == "agent" and not call.principal.may("agents:write")
-    rows = [
-        {
-            **beat.model_dump(mode="json"),
-            "position": position,
-            "row_id": id_of(beat.agent),
-            "event_id": uuid7(),
-        }
-        for position, beat in enumerate(beats)
-    ]
     judged = await sql.beat(
-        beats=dumps(rows), self=call.actor.id if speaks_for_itself else None, **call.envelope()
+        agents=[beat.agent for beat in beats],
+        row_ids=[id_of(beat.agent) for beat in beats],
+        statuses=[beat.status for beat in beats],
+        active_tasks=[beat.active_tasks for beat in beats],
+        queued_tasks=[beat.queued_tasks for beat in beats],
+        utilisations=[beat.utilisation for beat in beats],
+        moments=[beat.at for beat in beats],
+        event_ids=[uuid7() for _ in beats],
+        speaker=call.actor.id if speaks_for_itself else None,
+        **call.envelope(),
     )
     _refuse(judged)
     results = [

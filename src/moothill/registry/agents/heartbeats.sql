@@ -2,11 +2,12 @@
 -- Take a batch of heartbeats and write its events; when one is unsound, nothing changes and all are judged.
 -- returns: many
 with given as (
-  select b.position, b.agent, b.row_id, b.status, b.active_tasks, b.queued_tasks, b.utilisation,
-         coalesce(b.at, now()) as at, b.event_id
-  from jsonb_to_recordset(%(beats)s::jsonb) as b (
-    position integer, agent text, row_id uuid, status text, active_tasks integer, queued_tasks integer,
-    utilisation numeric, at timestamptz, event_id uuid)
+  select b.position::integer - 1 as position, b.agent, b.row_id, b.status, b.active_tasks, b.queued_tasks,
+         b.utilisation, coalesce(b.at, now()) as at, b.event_id
+  from unnest(%(agents)s::text[], %(row_ids)s::uuid[], %(statuses)s::text[], %(active_tasks)s::integer[],
+              %(queued_tasks)s::integer[], %(utilisations)s::numeric[], %(moments)s::timestamptz[],
+              %(event_ids)s::uuid[]) with ordinality
+       as b (agent, row_id, status, active_tasks, queued_tasks, utilisation, at, event_id, position)
 ), named as (
   select g.*, coalesce(i.id, k.id) as found
   from given g
@@ -26,7 +27,7 @@ with given as (
          case
            when l.id is null then 'unknown'
            when l.deactivated_at is not null then 'deactivated'
-           when %(self)s::uuid <> l.id then 'foreign'
+           when %(speaker)s::uuid <> l.id then 'foreign'
            when n.at > now() + interval '5 minutes' then 'future'
            when n.at < l.last_heartbeat_at then 'stale'
            when n.position <> first_value(n.position) over (partition by l.id order by n.at desc, n.position desc)

@@ -9,8 +9,8 @@ from ...kernel.events import Event
 from ...kernel.operation import operation
 from ...kernel.paging import Cursor, Page, PageSize, decode_cursor
 from ...kernel.service import Service
+from ...kernel.texts import AgentReference
 from .lookup import find_agent
-from .models import AgentReference
 from .reports import StatusChange
 
 __all__ = ["activity", "status_history"]
@@ -31,9 +31,7 @@ sql = Sql()
 
 
 @operation(effect="read", scope="agents:read", audience="agent", example={"agent": "alderman", "limit": 10})
-async def activity(
-    self: Service, *, agent: AgentReference, limit: PageSize = 50, cursor: Cursor = None
-) -> Page[Event]:
+async def activity(self: Service, *, agent: AgentReference, limit: PageSize = 50, cursor: Cursor = None) -> Page[Event]:
     """What happened to an agent and what it did, newest first.
 
     Events of batches, which name many agents at once (heartbeats, imports), are in the log, not here.

@@ -55,12 +55,20 @@ where t.id = %(tenant)s
 on conflict (tenant_id, kind, tag, agent_id) do nothing;
 
 -- name: keep_cards
--- Keep agent cards, byte for byte.
+-- Keep agent cards, byte for byte; of the other agents named, what was kept is no longer theirs.
 -- returns: run
+with given as (
+  select r.agent_id, r.media_type, decode(r.content, 'base64') as content, decode(r.sha256, 'hex') as sha256
+  from jsonb_to_recordset(%(rows)s::jsonb) as r (agent_id uuid, media_type text, content text, sha256 text)
+), gone as (
+  delete from agent_cards o
+  where o.tenant_id = %(tenant)s and o.agent_id = any(%(agents)s::uuid[])
+    and not exists (select from given g where g.agent_id = o.agent_id)
+)
 insert into agent_cards (tenant_id, agent_id, media_type, content, sha256, received_at)
-select t.id, r.agent_id, r.media_type, decode(r.content, 'base64'), decode(r.sha256, 'hex'), now()
+select t.id, g.agent_id, g.media_type, g.content, g.sha256, now()
 from tenants t
-cross join jsonb_to_recordset(%(rows)s::jsonb) as r (agent_id uuid, media_type text, content text, sha256 text)
+cross join given g
 where t.id = %(tenant)s
 on conflict (tenant_id, agent_id) do update
 set media_type = excluded.media_type,

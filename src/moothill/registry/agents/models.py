@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ...kernel.texts import JsonObject, Label, Line, LongName, Prose, Share
 
@@ -19,16 +19,6 @@ AgentOrder = Literal["name", "registered", "last_active"]
 _LARGEST = 2_147_483_647
 _LARGEST_COUNT = 2**53 - 1
 
-AgentReference = Annotated[
-    str,
-    BeforeValidator(lambda value: str(value) if isinstance(value, UUID) else value),
-    Field(
-        min_length=1,
-        max_length=255,
-        description="Its own key (`agent_id`) or its id.",
-        examples=["alderman"],
-    ),
-]
 Labels = Annotated[list[Label], Field(max_length=100)]
 WebAddress = Annotated[
     str, Field(max_length=2048, pattern=r"^https?://[^\s/?#<>\x22\\]+[^\s<>\x22\\]*$", examples=["https://a.example"])

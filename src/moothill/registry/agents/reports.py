@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from ...kernel.texts import Share
-from .models import AgentReference, AgentStatus, AgentSummary, Count, ReportedStatus
+from ...kernel.texts import AgentReference, Share
+from .models import AgentStatus, AgentSummary, Count, ReportedStatus
 
 HeartbeatOutcome = Literal["accepted", "stale"]
 CatalogueFormat = Literal["mcp", "a2a", "jsonl", "csv"]

@@ -13,11 +13,12 @@ from ...kernel.events import dumps
 from ...kernel.operation import Plan, operation
 from ...kernel.paging import Cursor, Page, PageSize, decode_cursor
 from ...kernel.service import Service
+from ...kernel.texts import AgentReference
 from . import rules
 from .errors import SkillNotFound
 from .events import SkillPractised, SkillRemoved, SkillSet
 from .lookup import find_agent, find_live_agent
-from .models import Agent, AgentReference, NewSkill, Proficiency, Skill, SkillName
+from .models import Agent, NewSkill, Proficiency, Skill, SkillName
 
 __all__ = ["practise", "put_skills", "remove_skill", "set_skill", "skills"]
 
@@ -57,9 +58,7 @@ async def put_skills(new: Sequence[tuple[UUID, NewSkill]]) -> list[Skill]:
 
 
 @operation(effect="read", scope="agents:read", audience="agent", example={"agent": "alderman"})
-async def skills(
-    self: Service, *, agent: AgentReference, limit: PageSize = 100, cursor: Cursor = None
-) -> Page[Skill]:
+async def skills(self: Service, *, agent: AgentReference, limit: PageSize = 100, cursor: Cursor = None) -> Page[Skill]:
     """Skills of an agent, in the order of their names."""
     found = await find_agent(agent)
     query = ["agents.skills", context().tenant, found.id]
@@ -113,9 +112,7 @@ async def practise(
     practised = await sql.practise(agent=found.id, skill=rules.canonical_skill(skill), points=points)
     if practised is None:
         raise await _unknown_skill(found, skill)
-    context().record(
-        SkillPractised(agent_id=found.agent_id, skill=practised.name, points=points), subject=found.id
-    )
+    context().record(SkillPractised(agent_id=found.agent_id, skill=practised.name, points=points), subject=found.id)
     return practised
 
 

@@ -8,8 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ...kernel.events import EventPayload
-from ...kernel.texts import Hundredths, JsonObject, Label, LongName, Prose, Share
-from ..agents.models import AgentReference
+from ...kernel.texts import AgentReference, Hundredths, JsonObject, Label, LongName, Prose, Share
 
 CapabilityType = Literal["CAPABILITY", "AGENT", "TASK", "VERDICT", "TECHNOLOGY", "CONCEPT", "WAIVER", "GATE"]
 ValidationStatus = Literal["validated", "unvalidated", "rejected"]
@@ -104,9 +103,8 @@ class NewEvidence(_Input):
     def _positions_agree(self) -> "NewEvidence":
         if (self.start_position is None) != (self.end_position is None):
             raise ValueError("give both positions or neither")
-        if self.start_position is not None and self.end_position is not None:
-            if self.start_position >= self.end_position:
-                raise ValueError("start_position must be before end_position")
+        if self.start_position is not None and self.start_position >= (self.end_position or 0):
+            raise ValueError("start_position must be before end_position")
         return self
 
 
@@ -190,7 +188,7 @@ class CapabilityUpdated(EventPayload, kind="capabilities.updated"):
     capability: UUID = Field(description="Id of the capability.")
     name: str = Field(description="Its name.")
     fields: list[str] = Field(description="What was given.")
-    version: int = Field(description="Version from now on.")
+    record_version: int = Field(description="Its version from now on.")
 
 
 class CapabilityValidated(EventPayload, kind="capabilities.validated"):

@@ -14,9 +14,9 @@ from ...kernel.events import dumps
 from ...kernel.identifiers import NOBODY
 from ...kernel.operation import Plan
 from ...kernel.paging import Cursor, PageSize, decode_cursor
-from ...kernel.texts import Share, id_of
+from ...kernel.texts import AgentReference, Hundredths, Share, id_of
 from ..agents.lookup import find_agent, find_live_agent
-from ..agents.models import AgentReference
+from ..search import Question, Search, SearchFilters, SearchResults, SearchTouch, Vectors
 from . import rules, store
 from .errors import (
     CapabilityChanged,
@@ -25,6 +25,7 @@ from .errors import (
     CapabilityStatusConflict,
     OwnCapability,
 )
+from .indexing import capability_entry, new_entry
 from .models import (
     CapabilitiesAdded,
     Capability,
@@ -48,6 +49,7 @@ from .models import (
 
 __all__ = ["Capabilities"]
 
+_SEARCHED = {"name", "description", "aliases", "tags"}
 _EXAMPLE = {"capability": "Delegating work to agents", "agent": "alderman"}
 
 
@@ -97,12 +99,19 @@ class Capabilities(Service, group="capabilities"):
         """
         found = await find_live_agent(agent)
         added = await store.add(found, capabilities)
+        vectors: Vectors = context().prepared
+        await Search(self.executor).put([capability_entry(each) for each in added], vectors)
         context().record(
             CapabilitiesAdded(agent_id=found.agent_id, names=[each.name for each in added]),
             subject=found.id,
             subjects=[each.id for each in added],
         )
         return added
+
+    @add.prepare
+    async def _prepare_add(self, *, agent: str, capabilities: Sequence[NewCapability]) -> Vectors:
+        # Ids do not matter to vectors; the real entries are made when they are known.
+        return await Search(self.executor).vectors_of([new_entry(each, NOBODY, NOBODY) for each in capabilities])
 
     @operation(effect="read", scope="capabilities:read", audience="agent", mode="single", example=_EXAMPLE)
     async def get(self, *, capability: CapabilityReference, agent: OfAgent = None) -> Capability:
@@ -172,13 +181,19 @@ class Capabilities(Service, group="capabilities"):
             raise await _changed_meanwhile(found, version)
         if not given.keys().isdisjoint(("name", "aliases", "tags")):
             await store.label([(changed.id, changed.agent, changed.name, changed.aliases, changed.tags)])
+        await self._index(changed, whole=not given.keys().isdisjoint(_SEARCHED))
         context().record(
             CapabilityUpdated(
-                capability=changed.id, name=changed.name, fields=sorted(given), version=changed.version
+                capability=changed.id, name=changed.name, fields=sorted(given), record_version=changed.version
             ),
             subject=changed.agent,
         )
         return changed
+
+    @update.prepare
+    async def _prepare_update(self, **given: Any) -> None:
+        # Whether vectors are made here is asked before the transaction; the text is whole only within it.
+        await Search(self.executor).vectors([])
 
     @operation(effect="write", scope="capabilities:judge", example={**_EXAMPLE, "note": "seen in the last sprint"})
     async def validate(
@@ -197,9 +212,7 @@ class Capabilities(Service, group="capabilities"):
         scope="capabilities:judge",
         example={"capability": "Work breakdown planning", "agent": "alderman", "note": "failed twice"},
     )
-    async def reject(
-        self, *, capability: CapabilityReference, agent: OfAgent = None, note: Note = None
-    ) -> Capability:
+    async def reject(self, *, capability: CapabilityReference, agent: OfAgent = None, note: Note = None) -> Capability:
         """Record that somebody checked a capability and did not find it so; it is no longer chosen for."""
         found, judged = await self._judge(capability, agent, "rejected")
         context().record(
@@ -264,6 +277,7 @@ class Capabilities(Service, group="capabilities"):
         removed = await sql.remove(id=found.id)
         if removed is None:
             raise await _unknown(capability, agent)
+        await Search(self.executor).remove([removed.id])
         context().record(CapabilityRemoved(capability=removed.id, name=removed.name), subject=removed.agent)
         return removed
 
@@ -290,6 +304,42 @@ class Capabilities(Service, group="capabilities"):
         rows = await sql.summary(agent=only, after_id=UUID(place[0]), size=limit + 1)
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
 
+    @operation(
+        effect="read",
+        scope="capabilities:read",
+        audience="agent",
+        example={"text": "reduce the time a query takes", "limit": 3},
+    )
+    async def similar(
+        self,
+        *,
+        text: Annotated[
+            str | None, Field(min_length=1, max_length=1000, description="What it should be like, in plain words.")
+        ] = None,
+        capability: CapabilityReference | None = None,
+        agent: OfAgent = None,
+        minimum_confidence: Annotated[Hundredths, Field(description="Only with at least this confidence.")] = Decimal(
+            "0.7"
+        ),
+        limit: Annotated[int, Field(ge=1, le=100, description="Most capabilities.")] = 10,
+    ) -> SearchResults:
+        """Capabilities like a text, or like another capability, the likest first; rejected ones are left out."""
+        asked: Question = context().prepared
+        item = (await _find(capability, agent)).id if capability is not None else None
+        filters = SearchFilters(status=["validated", "unvalidated"], minimum_confidence=minimum_confidence)
+        return await Search(self.executor).similar(
+            asked=asked, kind="capability", item=item, filters=filters, limit=limit
+        )
+
+    @similar.prepare
+    async def _prepare_similar(
+        self, *, text: str | None = None, capability: str | None = None, **others: Any
+    ) -> Question:
+        if (text is None) == (capability is None):
+            raise Invalid("Give `text` or `capability`, one of them.", field="text")
+        search = Search(self.executor)
+        return await search.question_like() if text is None else await search.question(text=text)
+
     async def _judge(
         self, reference: str, agent: str | None, status: ValidationStatus
     ) -> tuple[Capability, Capability]:
@@ -303,7 +353,26 @@ class Capabilities(Service, group="capabilities"):
                 f"it cannot become {status}.",
                 status=found.validation_status,
             )
+        await self._index(judged, whole=False)
         return found, judged
+
+    async def _index(self, capability: Capability, *, whole: bool) -> None:
+        """Let search know of a change; `whole` when what is searched changed, not only what is filtered by.
+
+        Nothing of a deactivated agent is in search, and a touch of what is not there does nothing.
+        """
+        search = Search(self.executor)
+        if whole and (await find_agent(str(capability.agent))).deactivated_at is None:
+            entry = capability_entry(capability)
+            await search.put([entry], await search.vectors_of([entry]))
+        elif not whole:
+            touched = SearchTouch(
+                id=capability.id,
+                status=capability.validation_status,
+                confidence=capability.confidence,
+                tags=capability.tags,
+            )
+            await search.touch([touched])
 
 
 async def _find(reference: str, agent: str | None) -> Capability:
@@ -319,9 +388,7 @@ async def _find(reference: str, agent: str | None) -> Capability:
 async def _unknown(reference: str, agent: str | None) -> CapabilityNotFound:
     if agent is None:
         hint = "" if id_of(reference) else " Give its id, or say with `agent` whose it is."
-        return CapabilityNotFound(
-            f"There is no capability {reference!r} in this tenant.{hint}", capability=reference
-        )
+        return CapabilityNotFound(f"There is no capability {reference!r} in this tenant.{hint}", capability=reference)
     call = context()
     if call.transaction is not None:
         call.transaction.follow_up()

@@ -112,12 +112,7 @@ async def merge(given: Sequence[CatalogueCapability]) -> list[Merged]:
     ordered = sorted(given, key=lambda each: (each.agent, rules.canonical_name(each.new.name)))
     merged = await sql.merge(rows=dumps([_row(uuid7(), each.agent, each.new) for each in ordered]))
     ids = {(each.agent, each.canonical_name): each.id for each in merged}
-    await label(
-        [
-            (_id_of(ids, each), each.agent, each.new.name, each.new.aliases, each.new.tags)
-            for each in ordered
-        ]
-    )
+    await label([(_id_of(ids, each), each.agent, each.new.name, each.new.aliases, each.new.tags) for each in ordered])
     await show([(_id_of(ids, each), evidence) for each in ordered for evidence in each.new.evidence])
     return merged
 

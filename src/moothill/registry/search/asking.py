@@ -99,7 +99,7 @@ async def question(
         if meant is None and mode == "vector":
             notes = (*notes, "The text has no vector, so nothing is near it.")
     spent = (time.perf_counter() - began) * 1000
-    words = None if mode == "vector" else text
+    words = None if mode == "vector" or text is None else rules.spoken(text)
     return Question(provider.model, words, meant, spent, notes)
 
 

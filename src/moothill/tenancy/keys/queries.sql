@@ -26,10 +26,3 @@ from gate_keys_page(%(after)s, %(ended)s, %(size)s);
 select id, name, hint, actor_kind, actor_id, actor_name, scopes, created_at, expires_at, revoked_at, replaced_by,
        last_used_at
 from gate_key_end(%(id)s, now() + nullif(%(grace)s::interval, interval '0'), %(successor)s);
-
--- name: agent_name
--- Name of the active agent that a key is for, by id or the caller's key.
--- returns: maybe
-select id, name
-from agents
-where tenant_id = %(tenant)s and (agent_id = %(agent)s or id::text = %(agent)s) and deactivated_at is null;

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ...database.queries import Many, Maybe, One, Queries
 from ...kernel import Page, Service, context, operation
@@ -14,6 +14,7 @@ from ...kernel.errors import Forbidden, Invalid, NotFound
 from ...kernel.identifiers import uuid7
 from ...kernel.operation import Plan
 from ...kernel.paging import Cursor, PageSize, decode_cursor
+from ...registry.agents.lookup import find_live_agent
 from . import rules
 from .models import ApiKey, Identity, IssuedKey, KeyEnded, KeyIssued, KeyName, Scopes
 
@@ -32,15 +33,6 @@ class ScopeNotHeld(Forbidden):
     """A key may only be given scopes that its issuer holds."""
 
 
-class AgentOfKeyNotFound(NotFound):
-    """There is no active agent with this id in this tenant, so no key can be issued for it."""
-
-
-class _AgentName(BaseModel):
-    id: UUID
-    name: str
-
-
 class Sql(Queries):
     """Statements of this subsystem."""
 
@@ -48,7 +40,6 @@ class Sql(Queries):
     live: Maybe[ApiKey]
     page: Many[ApiKey]
     end_: Maybe[ApiKey]
-    agent_name: Maybe[_AgentName]
 
 
 sql = Sql()
@@ -86,9 +77,7 @@ class Keys(Service, group="keys"):
         if agent is None:
             kind, actor_id, actor_name = "operator", new_id, name
         else:
-            found = await sql.agent_name(agent=agent)
-            if found is None:
-                raise AgentOfKeyNotFound(f"There is no active agent {agent!r} in this tenant.", agent=agent)
+            found = await find_live_agent(agent)
             kind, actor_id, actor_name = "agent", found.id, found.name
             if "*" in scopes or any(scope.startswith("platform:") for scope in scopes):
                 raise Invalid("An agent's key takes named scopes, not `*` and none of the platform.", field="scopes")

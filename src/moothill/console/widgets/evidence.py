@@ -1,0 +1,31 @@
+"""Where in a sentence a mention stands. Pure."""
+
+from dataclasses import dataclass
+
+__all__ = ["Marked", "mark_mention"]
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A sentence in three parts; the middle one is the mention, empty when it does not occur."""
+
+    before: str
+    mention: str
+    after: str
+
+
+def mark_mention(sentence: str, mention: str, start: int | None, end: int | None) -> Marked:
+    """Find a mention in its sentence.
+
+    Positions count in the whole text, of which the sentence may be a part: they are believed where
+    they fit, else the words themselves are looked for.
+    """
+    if start is not None and end is not None and sentence[start:end].casefold() == mention.casefold():
+        return Marked(sentence[:start], sentence[start:end], sentence[end:])
+    place = sentence.find(mention)
+    if place < 0:
+        place = sentence.lower().find(mention.lower())
+    if place < 0 or not mention:
+        return Marked(sentence, "", "")
+    end = place + len(mention)
+    return Marked(sentence[:place], sentence[place:end], sentence[end:])

@@ -1,0 +1,1 @@
+"""The registry: agents, what they can do, and finding the right one."""

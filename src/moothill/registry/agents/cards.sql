@@ -1,0 +1,6 @@
+-- name: card
+-- The card of an agent, as it came in.
+-- returns: maybe
+select media_type, content
+from agent_cards
+where tenant_id = %(tenant)s and agent_id = %(agent)s;

@@ -1,0 +1,78 @@
+"""What the contract suite asks of every operation: its example, and what is wrong with a call."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from moothill import moot as _facade  # noqa: F401  # registers every operation
+from moothill.kernel.operation import Operation
+from moothill.kernel.service import REGISTRY
+
+__all__ = ["Case", "cases_of", "operations"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call.
+
+    Attributes:
+        scoped: with a key that holds everything; else with one that holds nothing of use.
+        options: `dry_run`, `idempotency_key` and the like.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    scoped: bool = True
+
+
+def operations() -> list[Operation[Any, Any]]:
+    """Every operation of the package; what destroys comes last, so that it spoils nothing."""
+    own = [each for each in REGISTRY.values() if each.body.__module__.startswith("moothill.")]
+    return sorted(own, key=lambda each: (each.effect == "destroy", each.name))
+
+
+@cache
+def cases_of(operation: Operation[Any, Any]) -> tuple[Case, ...]:
+    """The cases of one operation, in the order in which they run."""
+    return tuple(_cases(operation))
+
+
+def _cases(operation: Operation[Any, Any]) -> Iterator[Case]:
+    example = operation.example
+    if operation.effect == "destroy":
+        yield Case("dry run", example, {"dry_run": True})
+    if operation.kind != "stream":
+        # An accepted stream has no end; that its items are the same is tested with the streams.
+        yield Case("example", example)
+        if operation.effect != "read":
+            yield Case("example with a key", example, {"idempotency_key": "contract"})
+            yield Case("example with a key, again", example, {"idempotency_key": "contract"})
+            yield Case("key too long", example, {"idempotency_key": "x" * 201})
+        else:
+            yield Case("a read with a key", example, {"idempotency_key": "contract"})
+    if operation.effect != "destroy" and operation.kind != "stream":
+        yield Case("dry run of what destroys nothing", example, {"dry_run": True})
+    yield Case("without the scope", example, scoped=False)
+    yield Case("unknown field", {**example, "no_such_field": 1})
+    yield from _bad_arguments(operation, example)
+
+
+def _bad_arguments(operation: Operation[Any, Any], example: Mapping[str, Any]) -> Iterator[Case]:
+    deep: Any = "deep"
+    for _ in range(100):
+        deep = [deep]
+    for parameter in operation.signature.parameters:
+        name = parameter.name
+        if parameter.required:
+            yield Case(f"without {name}", {key: value for key, value in example.items() if key != name})
+        yield Case(f"{name} with NUL", {**example, name: "a\x00b"})
+        yield Case(f"{name} of 10,000 characters", {**example, name: "x" * 10_000})
+        yield Case(f"{name} nested deeply", {**example, name: deep})
+        yield Case(f"{name} of a wrong type", {**example, name: {"no": "such"}})
+        if name == "limit":
+            for number in (-1, 0, 1001):
+                yield Case(f"limit {number}", {**example, "limit": number})
+        if name in ("cursor", "after"):
+            yield Case(f"forged {name}", {**example, name: "Zm9yZ2Vk"})

@@ -1,0 +1,99 @@
+"""Every operation gives the same result and the same error at every door.
+
+Each door gets a society of its own, the same at the start, and runs the same calls in the same order;
+what came of them is then compared with what came of them at the local SDK.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import psycopg
+import pytest
+import pytest_asyncio
+from psycopg import sql
+
+from moothill.database.embedded import EmbeddedServer
+from moothill.database.roles import bootstrap
+from moothill.kernel.settings import Settings
+from tests.conftest import TEMPLATE
+from tests.contract.adapters import DOORS, REFERENCE, Outcome, Site, masked
+from tests.contract.cases import cases_of, operations
+from tests.serving import serving
+
+Outcomes = dict[tuple[str, str], Outcome | None]
+Society = Callable[[], Awaitable[Site]]
+
+
+@pytest_asyncio.fixture(scope="session")
+async def society(server: EmbeddedServer, settings: Settings) -> AsyncIterator[Society]:
+    """Makes societies that are the same at the start."""
+    async with AsyncExitStack() as stack:
+        generous = settings.model_copy(update={"rate_limit": 10_000_000})
+
+        async def make() -> Site:
+            name = f"contract_{len(made)}"
+            made.append(name)
+            async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
+                await admin.execute(
+                    sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
+                )
+            passwords = {f"{role}_password": server.password(role) for role in ("app", "migrator")}
+            await bootstrap(server.dsn("admin"), name, **passwords)
+            dsn = server.dsn("app", name)
+            live = await stack.enter_async_context(serving(dsn, generous))
+            keys = {True: await live.key(live.moot), False: await live.key(live.moot, "nothing:read")}
+            return Site(live, live.moot, dsn, keys)
+
+        made: list[str] = []
+        yield make
+
+
+@pytest_asyncio.fixture(scope="session")
+async def outcomes(society: Society) -> Callable[[str], Awaitable[Outcomes]]:
+    """What came of every call at a door; each door is gone through once."""
+    known: dict[str, Outcomes] = {}
+
+    async def at(door: str) -> Outcomes:
+        if door not in known:
+            site, found = await society(), {}
+            async with DOORS[door](site) as opened:
+                for operation in operations():
+                    for case in cases_of(operation):
+                        found[operation.name, case.name] = await opened.call(operation, case)
+            known[door] = found
+        return known[door]
+
+    return at
+
+
+@pytest.mark.parametrize("name", [operation.name for operation in operations()])
+@pytest.mark.parametrize("door", [door for door in DOORS if door != REFERENCE])
+async def test_an_operation_gives_the_same_outcome_at_each_door(
+    outcomes: Callable[[str], Awaitable[Outcomes]], door: str, name: str
+) -> None:
+    expected, found = await outcomes(REFERENCE), await outcomes(door)
+    compared = 0
+    for (operation, case), outcome in found.items():
+        if operation != name or outcome is None:
+            continue
+        wanted = expected[operation, case]
+        assert wanted is not None
+        assert masked(outcome.problem) == masked(wanted.problem), case
+        assert masked(outcome.result) == masked(wanted.result), case
+        compared += 1
+    assert compared or door == "HTTP GET"
+
+
+@pytest.mark.parametrize("name", [operation.name for operation in operations()])
+async def test_bad_input_is_refused_by_kind(outcomes: Callable[[str], Awaitable[Outcomes]], name: str) -> None:
+    expected = await outcomes(REFERENCE)
+    for (operation, case), outcome in expected.items():
+        if operation != name or case.startswith(("example", "dry run", "a read")):
+            continue
+        assert outcome is not None
+        if case == "without the scope":
+            # A key always tells who it is.
+            assert outcome.problem is None or outcome.problem["kind"] == "forbidden"
+            continue
+        assert outcome.problem is not None, case
+        assert outcome.problem["kind"] in ("invalid", "not_found"), (case, outcome.problem)
