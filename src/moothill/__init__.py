@@ -6,6 +6,7 @@ async with moothill.connect() as moot:
     await moot.agents.register(agent_id="ada", name="Ada")
 """
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from .session import connect
 
 __version__ = "0.1.0"
+
+# Silent until somebody configures logging, as a library should be.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "Conflict",

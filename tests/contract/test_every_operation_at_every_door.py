@@ -20,7 +20,7 @@ from tests.contract.adapters import DOORS, REFERENCE, Outcome, Site, masked
 from tests.contract.cases import cases_of, operations
 from tests.serving import serving
 
-Outcomes = dict[tuple[str, str], Outcome | None]
+Outcomes = dict[tuple[str, str], Outcome]
 Society = Callable[[], Awaitable[Site]]
 
 
@@ -72,28 +72,25 @@ async def test_an_operation_gives_the_same_outcome_at_each_door(
     outcomes: Callable[[str], Awaitable[Outcomes]], door: str, name: str
 ) -> None:
     expected, found = await outcomes(REFERENCE), await outcomes(door)
-    compared = 0
     for (operation, case), outcome in found.items():
-        if operation != name or outcome is None:
-            continue
-        wanted = expected[operation, case]
-        assert wanted is not None
-        assert masked(outcome.problem) == masked(wanted.problem), case
-        assert masked(outcome.result) == masked(wanted.result), case
-        compared += 1
-    assert compared or door == "HTTP GET"
+        if operation == name:
+            wanted = expected[operation, case]
+            assert masked(outcome.problem) == masked(wanted.problem), case
+            assert masked(outcome.result) == masked(wanted.result), case
 
 
 @pytest.mark.parametrize("name", [operation.name for operation in operations()])
 async def test_bad_input_is_refused_by_kind(outcomes: Callable[[str], Awaitable[Outcomes]], name: str) -> None:
     expected = await outcomes(REFERENCE)
     for (operation, case), outcome in expected.items():
-        if operation != name or case.startswith(("example", "dry run", "a read")):
+        if operation != name:
             continue
-        assert outcome is not None
+        kind = None if outcome.problem is None else outcome.problem["kind"]
         if case == "without the scope":
             # A key always tells who it is.
-            assert outcome.problem is None or outcome.problem["kind"] == "forbidden"
-            continue
-        assert outcome.problem is not None, case
-        assert outcome.problem["kind"] in ("invalid", "not_found"), (case, outcome.problem)
+            assert kind == "forbidden" or name == "keys.current"
+        elif case.startswith(("example", "dry run")) or "10,000" in case:
+            # Some texts may be long, and an example may meet what an earlier call left.
+            assert kind in (None, "invalid", "not_found", "conflict"), (case, outcome.problem)
+        else:
+            assert kind == "invalid", (case, outcome)

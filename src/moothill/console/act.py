@@ -20,6 +20,7 @@ from .calls import acting, request_of
 from .sessions import CHANGE_SECONDS
 from .visit import Visit
 from .widgets.dialogs import button, sheet
+from .widgets.fields import area
 from .widgets.text import box, fact, quiet, text
 from .widgets.words import counted, number
 
@@ -121,10 +122,7 @@ async def _ask(visit: Visit, ask: Act, operation: str, plan: Plan | None) -> str
                     text("The console is read-only. ", tag="b")
                     quiet(f"Changes can be switched on for {CHANGE_SECONDS / 60:.0f} minutes.")
                     unlock = ui.checkbox("Switch changes on").props("dense").mark("unlock")
-            reason = ui.textarea("Reason, kept in the log").props(
-                f'outlined dense autogrow autofocus maxlength={MOST_REASON} input-style="min-height: 52px"'
-            )
-            reason.mark("reason")
+            reason = area("Reason, kept in the log", most=MOST_REASON, focus=True).mark("reason")
         with foot:
             button("Cancel").on_click(lambda: dialog.submit(None))
             go = button(ask.button, "danger" if destroys else "main").mark("confirm")

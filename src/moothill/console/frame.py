@@ -1,24 +1,21 @@
 """What stands around every screen: header, menu, banner, shortcuts; and the showing of screens in it."""
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import quote
 
 from nicegui import PageArguments, ui
 
-from ..kernel.errors import Internal, MoothillError, Unauthenticated
-from ..kernel.identifiers import uuid7
+from ..kernel.errors import Internal
 from .header import Header
 from .palette import Palette
 from .screens import Query, Screen, find_shortcut, offered
 from .sheets import show_shortcuts
 from .visit import Visit
+from .widgets.guarded import guarded
 from .widgets.panels import empty, trouble
 from .widgets.text import box, link, text, with_property
 
 __all__ = ["Frame"]
-
-_log = logging.getLogger("moothill.console")
 
 
 class Places(ui.sub_pages):
@@ -124,23 +121,8 @@ class Frame:
                 item.classes(add="here") if path == screen.path else item.classes(remove="here")
             values = arguments.query_parameters
             query = Query(arguments.path_parameters, {name: values.getlist(name) for name in values})
-            with box("screen"):
+            with box("screen loading") as place:
                 await guarded(visit, lambda: screen.build(visit, query))
+            place.classes(remove="loading")
 
         return show
-
-
-async def guarded(visit: Visit, build: Callable[[], Awaitable[None]]) -> None:
-    """Build a part of a screen; what goes wrong is told where it would have stood."""
-    try:
-        await build()
-    except Unauthenticated as error:
-        trouble(error, "This key is of no more use here.")
-        if not visit.session.keys:
-            link("Sign in again", "/login")
-    except MoothillError as error:
-        trouble(error)
-    except Exception:
-        failed = Internal(request_id=str(uuid7()))
-        _log.exception("screen_failed", extra={"request": failed.context["request_id"], "tenant": visit.tenant})
-        trouble(failed)

@@ -7,6 +7,7 @@ from nicegui import ui
 
 from ..kernel.errors import MoothillError
 from ..kernel.service import REGISTRY
+from ..registry.agents import AgentFilter
 from .screens import Screen, offered
 from .visit import Visit
 from .widgets.text import box, chip, quiet, text
@@ -67,7 +68,7 @@ class Palette:
         if len(words.strip()) < 2 or len(found) >= MOST_HITS or not self.visit.may("agents.list"):
             return
         try:
-            page = await self.visit.moot.agents.list(filter={"name_prefix": words.strip()}, limit=5)
+            page = await self.visit.moot.agents.list(filter=AgentFilter(name_prefix=words.strip()), limit=5)
         except MoothillError:
             return
         if self.field.value == words:

@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from .visit import Visit
 
 __all__ = ["SECTIONS", "Build", "Query", "Screen", "find_shortcut", "offered"]
+
+S = TypeVar("S", bound=str)
 
 SECTIONS = ("Society", "Work", "Governance", "Oversight", "Platform")
 
@@ -30,10 +32,10 @@ class Query:
         """All values of a name."""
         return [value for value in self.values.get(name, ()) if value]
 
-    def one_of(self, name: str, *allowed: str) -> str:
+    def one_of(self, name: str, *allowed: S) -> S:
         """A value out of a few; the first where another or none is given."""
         value = self.get(name)
-        return value if value in allowed else allowed[0]
+        return next((word for word in allowed if word == value), allowed[0])
 
 
 Build: TypeAlias = Callable[[Visit, Query], Awaitable[None]]

@@ -32,7 +32,7 @@ def show_shortcuts(visit: Visit, screens: Sequence[Screen]) -> None:
 def spelled(words: dict[str, str], door: str) -> None:
     """One call in the words of one door, to be copied."""
     with box("row-line wide"):
-        text(words[door], "json wrapped grow", "pre").mark(f"spelled-{door}")
+        text(words[door], "json wrapped code grow", "pre").mark(f"spelled-{door}")
         copy_button(words[door])
 
 
@@ -42,7 +42,9 @@ def show_calls(visit: Visit) -> None:
     with sheet("This page, from elsewhere", "Every screen is made of public operations.", wide=True) as parts:
         dialog, body, foot = parts
         with body:
-            door = ui.toggle(DOORS, value="python").props("no-caps dense unelevated")
+            door = ui.toggle(DOORS, value="python").props(
+                "no-caps dense unelevated toggle-color=tint toggle-text-color=accent"
+            )
             for call in calls:
                 with box("stack tight"):
                     quiet(f"{call.operation.name}: {call.operation.summary}")

@@ -39,6 +39,7 @@ _STATES: dict[str, State] = {
     # agents
     "active": "good",
     "idle": "off",
+    "deactivated": "off",
     "busy": "busy",
     "offline": "off",
     "maintenance": "warn",

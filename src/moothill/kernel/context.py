@@ -5,7 +5,7 @@ transaction of the call around it and sees that call as its parent.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -33,6 +33,7 @@ __all__ = [
 _LONGEST_TEXTS = {"idempotency_key": 200, "reason": 1000}
 
 ActorKind = Literal["operator", "agent", "system"]
+Progress = Callable[[int, int | None, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class CallOptions:
         reason: why, kept with the event; up to 1,000 characters.
         dry_run: answer with the plan of a destroying operation instead of running it.
         request_id: the caller's id for this call, found again in logs and events.
+        progress: called as long work proceeds here, with what is done, how much there is in all
+            (None: unknown) and a word for a person; a server does not call it.
     """
 
     idempotency_key: str | None = None
@@ -87,6 +90,7 @@ class CallOptions:
     reason: str | None = None
     dry_run: bool = False
     request_id: UUID | None = None
+    progress: Progress | None = None
 
     def __post_init__(self) -> None:
         for name, longest in _LONGEST_TEXTS.items():
@@ -145,6 +149,11 @@ class Context:
     def remaining(self) -> float | None:
         """Seconds until the deadline; None without one."""
         return None if self.expires is None else max(0.0, self.expires - time.monotonic())
+
+    def progress(self, done: int, total: int | None, message: str) -> None:
+        """Tell whoever waits how far the work is."""
+        if self.options.progress is not None:
+            self.options.progress(done, total, message)
 
     def record(
         self,

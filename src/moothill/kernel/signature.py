@@ -39,6 +39,7 @@ class Parameter:
     is_plain: bool
     is_list: bool
     bare: Any
+    is_file: bool = False
 
     @property
     def is_positional(self) -> bool:
@@ -131,10 +132,13 @@ def check_plain(value: Any, *, field: str = "", depth: int = 0) -> None:
     if isinstance(value, str):
         if "\x00" in value:
             raise InvalidArguments(f"{field} holds a NUL character; remove it.", field=field, rule="nul")
-        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            raise InvalidArguments(
-                f"{field} holds a lone surrogate; send valid Unicode.", field=field, rule="surrogate"
-            )
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise InvalidArguments(
+                    f"{field} holds a lone surrogate; send valid Unicode.", field=field, rule="surrogate"
+                ) from None
     elif isinstance(value, Mapping):
         for key, item in value.items():
             check_plain(key, field=f"{field} (a key)", depth=depth + 1)
@@ -177,6 +181,7 @@ def read_signature(name: str, body: Callable[..., Any], *, stream: bool, output:
                 is_plain=_is_scalar(bare),
                 is_list=is_list,
                 bare=bare,
+                is_file=_extra(annotation).get("source") == "file",
             )
         )
     if "return" not in hints:
@@ -235,3 +240,11 @@ def _description(annotation: Any) -> str:
             return item.description
     inner = [argument for argument in get_args(annotation) if hasattr(argument, "__metadata__")]
     return _description(inner[0]) if inner else ""
+
+
+def _extra(annotation: Any) -> Mapping[str, Any]:
+    """What a field says beside its schema: `{"source": "file"}` marks text that usually lies in a file."""
+    for item in getattr(annotation, "__metadata__", ()):
+        if isinstance(item, FieldInfo) and isinstance(item.json_schema_extra, dict):
+            return item.json_schema_extra
+    return {}

@@ -20,6 +20,7 @@ __all__ = [
     "JsonObject",
     "Label",
     "Line",
+    "LineOrNothing",
     "LongName",
     "Prose",
     "Share",
@@ -40,6 +41,10 @@ _PROSE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=_LINE)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=_LINE)]
 LongName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=_LINE)]
+LineOrNothing = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"),
+]
 Prose = Annotated[str, StringConstraints(max_length=10_000, pattern=_PROSE)]
 
 

@@ -55,7 +55,7 @@ create table moothill.agents (
   constraint agents_pkey primary key (tenant_id, id),
   constraint agents_agent_id_key unique (tenant_id, agent_id),
   constraint agents_quality_check check (quality_count >= 0 and quality_total between 0 and quality_count)
-) with (fillfactor = 70, toast_tuple_target = 500);
+) with (fillfactor = 70);
 select mt.distribute('moothill.agents');
 create index agents_name_idx on moothill.agents (tenant_id, name_key, id);
 create index agents_status_idx on moothill.agents (tenant_id, status, type, id) where deactivated_at is null;

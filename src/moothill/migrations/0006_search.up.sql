@@ -381,7 +381,8 @@ declare
   last uuid;
 begin
   perform mt.same_tenant(tenant);
-  set local lock_timeout = '2s';
+  -- Shorter than deadlock_timeout: of a mover and a call that is in its way, the mover gives way.
+  set local lock_timeout = '800ms';
   perform mt.move_embeddings(tenant, wanted);
   select * into here from moothill.embedding_placements p where p.tenant_id = tenant and p.model = wanted;
   if not found or here.place = 'own' or to_regclass('pg_catalog.pg_dist_partition') is not null then
@@ -458,7 +459,8 @@ declare
   held bigint;
 begin
   perform mt.same_tenant(tenant);
-  set local lock_timeout = '2s';
+  -- Shorter than deadlock_timeout: of a mover and a call that is in its way, the mover gives way.
+  set local lock_timeout = '800ms';
   perform mt.move_embeddings(tenant, wanted);
   perform mt.hold_embeddings(tenant, wanted, true);
   select * into here from moothill.embedding_placements p
@@ -495,7 +497,8 @@ declare
   held bigint;
 begin
   perform mt.same_tenant(tenant);
-  set local lock_timeout = '2s';
+  -- Shorter than deadlock_timeout: of a mover and a call that is in its way, the mover gives way.
+  set local lock_timeout = '800ms';
   perform mt.move_embeddings(tenant, wanted);
   perform mt.hold_embeddings(tenant, wanted, true);
   select * into here from moothill.embedding_placements p

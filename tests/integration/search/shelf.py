@@ -10,7 +10,7 @@ import numpy as np
 import psycopg
 
 from moothill.kernel import REGISTRY, Step
-from moothill.kernel.context import Principal
+from moothill.kernel.errors import Conflict, Unavailable
 from moothill.kernel.identifiers import uuid7
 from moothill.kernel.local import LocalExecutor, Runtime
 from moothill.moot import Moot
@@ -59,13 +59,23 @@ class Shelf:
             await search.put(entries, Vectors(MODEL, list(points)))
         return [entry.id for entry in entries]
 
-    async def arrange(self, threshold: int, *, steps: int = 50) -> int:
-        """Let the vectors go where they belong, as the worker does; how many steps it took."""
+    async def arrange(self, threshold: int, *, steps: int = 50, patient: bool = False) -> int:
+        """Let the vectors go where they belong, as the worker does; how many steps it took.
+
+        Args:
+            threshold: vectors above which a tenant gets its own partition.
+            steps: most steps.
+            patient: a step that gives way to others is done again, as at the worker's next turn.
+        """
         for number in range(1, steps + 1):
-            async with self.writing():
-                found = [m for m in await sql.models() if m.model == MODEL]
-                if not await filling.arrange(found[0], threshold=threshold):
-                    return number
+            try:
+                async with self.writing():
+                    found = [m for m in await sql.models() if m.model == MODEL]
+                    if not await filling.arrange(found[0], threshold=threshold):
+                        return number
+            except (Unavailable, Conflict):
+                if not patient:
+                    raise
         raise AssertionError("it never came to an end")
 
     async def place(self) -> str:
@@ -95,10 +105,6 @@ async def shelf_of(moot: Moot) -> Shelf:
         executor = await executor.real()  # type: ignore[attr-defined]
     assert isinstance(executor, LocalExecutor)
     return Shelf(moot, executor)
-
-
-def principal_of(shelf: Shelf) -> Principal:
-    return shelf.executor.principal
 
 
 def points(count: int, *, seed: int, clusters: int = 20, dimensions: int = DIMENSIONS) -> np.ndarray[Any, Any]:

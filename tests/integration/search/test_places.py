@@ -140,7 +140,7 @@ async def test_nothing_is_lost_while_many_write_and_the_tenant_moves(
 
     async def move() -> None:
         moving.set()
-        await shelf.arrange(100)
+        await shelf.arrange(100, patient=True)
         done.set()
 
     await asyncio.gather(move(), *(write(number) for number in range(4)))
@@ -182,7 +182,7 @@ async def test_a_move_that_waits_too_long_gives_way_and_changes_nothing(shelf: S
 async def test_two_movers_at_once_do_the_work_once(shelf: Shelf, admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filling, "_COPIED", 40)
     ids = await shelf.put_points(points(300, seed=9))
-    await asyncio.gather(shelf.arrange(100), shelf.arrange(100))
+    await asyncio.gather(shelf.arrange(100, patient=True), shelf.arrange(100, patient=True))
     assert set(await stored(admin, shelf)) == set(ids)
     assert await shelf.place() == "own"
 

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 
 from ..screens import Screen
-from . import explorer, feed, jobs, keys, overview, tenants
+from . import agent, agents, explorer, feed, jobs, keys, overview, search, tenants
 
 __all__ = ["SCREENS"]
 
 SCREENS: Sequence[Screen] = (
     overview.SCREEN,
+    agents.SCREEN,
+    agent.SCREEN,
+    search.SCREEN,
     feed.SCREEN,
     jobs.SCREEN,
     explorer.SCREEN,

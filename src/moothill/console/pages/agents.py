@@ -1,10 +1,11 @@
 """Agents directory: filters in the address, pages from the server, load and last heartbeat."""
 
+from functools import partial
 from typing import Any, get_args
 
 from nicegui import ui
 
-from ...registry.agents import AgentFilter, AgentSummary
+from ...registry.agents import AgentSummary
 from ...registry.agents.models import AgentOrder, AgentStatus, AgentType
 from ..screens import Query, Screen
 from ..visit import Visit
@@ -42,7 +43,7 @@ async def build(visit: Visit, query: Query) -> None:
     order: AgentOrder = next((word for word in get_args(AgentOrder) if word == query.get("order")), "name")
     gone = query.get("deactivated") == "yes"
     # What somebody wrote into the address is judged by the operation's own rules.
-    wanted = AgentFilter.model_construct(**{**given, "inactive_for": None, "tier": None, "include_deactivated": gone})
+    wanted: Any = {name: value for name, value in given.items() if value} | {"include_deactivated": gone}
 
     def go(**changed: str | None) -> None:
         address = {**given, "order": order if order != "name" else None, "deactivated": "yes" if gone else None}
@@ -52,7 +53,7 @@ async def build(visit: Visit, query: Query) -> None:
         return await visit.moot.agents.list(filter=wanted, order=order, limit=PAGE, cursor=query.get("cursor"))
 
     with page_head("Agents", "Who is registered, how they are, and how much they carry."):
-        choice("", ORDERS, order, lambda value: go(order=value if value != "name" else None), classes="wide").mark("order")
+        choice("", ORDERS, order, lambda value: go(order=value if value != "name" else None)).mark("order")
     _filters(given, gone, go)
     page = await look()
     with panel(flush=True):
@@ -61,7 +62,8 @@ async def build(visit: Visit, query: Query) -> None:
             address = {**given, "order": query.get("order"), "deactivated": query.get("deactivated")}
             following = visit.url("/agents", **address, cursor=page.next) if page.next else None
             first = visit.url("/agents", **address) if query.get("cursor") else None
-            grid_foot(counted(len(page.items), "agent") + (" on this page" if following or first else ""), following, first)
+            here = counted(len(page.items), "agent") + (" on this page" if following or first else "")
+            grid_foot(here, following, first)
         elif any(given.values()):
             with empty("No agent fits these filters", "Take one of them away.", "o_filter_alt_off"):
                 button("Show all agents").on_click(lambda: ui.navigate.to(visit.url("/agents")))
@@ -88,10 +90,15 @@ def _filters(given: dict[str, str | None], gone: bool, go: Any) -> None:
         search_line("Capability", given["capability"] or "", lambda value: go(capability=value), classes="wide")
         for name in ("specialisation", "model_family"):
             if given[name]:
-                search_line(name.replace("_", " ").capitalize(), given[name] or "", lambda value, name=name: go(**{name: value}))
+                hint = name.replace("_", " ").capitalize()
+                search_line(hint, given[name] or "", partial(_go_by, go, name))
         ui.switch("Deactivated too", value=gone, on_change=lambda event: go(deactivated="yes" if event.value else None))
         if any(given.values()):
             button("Clear", "ghost").on_click(lambda: go(**dict.fromkeys(FILTERS))).mark("clear")
+
+
+def _go_by(go: Any, name: str, value: str) -> None:
+    go(**{name: value})
 
 
 def _row(visit: Visit, agent: AgentSummary) -> dict[str, Any]:
@@ -114,5 +121,12 @@ def _row(visit: Visit, agent: AgentSummary) -> dict[str, Any]:
 
 
 SCREEN = Screen(
-    "/agents", "Agents", build, icon="o_smart_toy", section="Society", key="a", needs=("agents.list",), words="directory"
+    "/agents",
+    "Agents",
+    build,
+    icon="o_smart_toy",
+    section="Society",
+    key="a",
+    needs=("agents.list",),
+    words="directory",
 )

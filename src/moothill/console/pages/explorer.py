@@ -87,7 +87,11 @@ class _Sheet:
                 self.complaint.set_visibility(False)
                 self._buttons()
             with panel("The same call at another door"):
-                self.door = ui.toggle(DOORS, value="python").props("no-caps dense unelevated").mark("door")
+                self.door = (
+                    ui.toggle(DOORS, value="python")
+                    .props("no-caps dense unelevated toggle-color=tint toggle-text-color=accent")
+                    .mark("door")
+                )
                 self.spelling = box("stack")
                 self.door.on_value_change(self._spell)
             self.answer = box("stack").mark("answer")

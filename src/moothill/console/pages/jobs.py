@@ -11,6 +11,7 @@ from ..act import Act, act
 from ..screens import Query, Screen
 from ..visit import Visit
 from ..widgets.dialogs import button
+from ..widgets.fields import choice
 from ..widgets.fresh import keep_fresh
 from ..widgets.grid import Column, grid, grid_foot, set_rows
 from ..widgets.panels import empty, page_head, panel, tabs
@@ -59,9 +60,7 @@ async def _jobs(visit: Visit, query: Query) -> None:
     chosen = next((job for job in page.items if str(job.id) == query.get("job")), None)
     with box("filters"):
         options = {"": "Any state"} | {str(word): word.capitalize() for word in STATES}
-        ui.select(options, value=wanted or "").props("outlined dense options-dense").on_value_change(
-            lambda event: ui.navigate.to(visit.url("/jobs", state=event.value))
-        )
+        choice("", options, wanted or "", lambda value: ui.navigate.to(visit.url("/jobs", state=value)))
     with box("columns side" if chosen else "stack"):
         with panel(flush=True):
             if not page.items:

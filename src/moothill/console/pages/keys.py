@@ -12,6 +12,7 @@ from ..act import Act, act
 from ..screens import Query, Screen
 from ..visit import Visit
 from ..widgets.dialogs import button, copy_button, sheet
+from ..widgets.fields import choice, line, several
 from ..widgets.grid import Column, grid, grid_foot
 from ..widgets.panels import empty, page_head, panel
 from ..widgets.text import box, fact, quiet, state, tags, text, time_ago
@@ -25,12 +26,14 @@ _COLUMNS = (
     Column("name", "For", share=2),
     Column("status", "Status", "state", 120),
     Column("hint", "Begins with", "mono", 140),
+    Column("used", "Last used", "quiet", 110),
     Column("actor", "Acts as", share=2),
     Column("scopes", "May do", "quiet", share=3, tip="scopes"),
     Column("created", "Issued", "quiet", 110),
-    Column("used", "Last used", "quiet", 110),
     Column("expires", "Expires", "quiet", 110),
 )
+# Beside a chosen key there is room for these.
+_BESIDE = 4
 
 
 def status_of(key: ApiKey) -> str:
@@ -56,7 +59,11 @@ async def build(visit: Visit, query: Query) -> None:
         with panel(flush=True):
             if page.items:
                 rows = [_row(key) for key in page.items]
-                grid(_COLUMNS, rows, chosen=lambda key: _go(visit, ended=ended, key=key)).mark("keys")
+                grid(
+                    _COLUMNS[:_BESIDE] if chosen else _COLUMNS,
+                    rows,
+                    chosen=lambda key: _go(visit, ended=ended, key=key),
+                ).mark("keys")
                 following = visit.url("/keys", cursor=page.next, ended="yes" if ended else None) if page.next else None
                 first = visit.url("/keys") if query.get("cursor") else None
                 grid_foot(counted(len(page.items), "key"), following, first)
@@ -112,14 +119,13 @@ async def issue(visit: Visit) -> None:
     with visit.client:
         with sheet("Issue a key", "Give it no more than its holder needs.") as (dialog, body, foot):
             with body:
-                name = ui.input("What it is for").props("outlined dense autofocus maxlength=255").mark("key-name")
+                name = line("What it is for", focus=True).mark("key-name")
                 held = {operation.scope for operation in REGISTRY.values()}
                 known = sorted(scope for scope in held if visit.principal.may(scope))
                 wide = ["*"] if visit.principal.may("any:thing") else []
-                scopes = ui.select(wide + known, label="May do", multiple=True, with_input=True).mark("key-scopes")
-                scopes.props("outlined dense use-chips options-dense")
-                agent = ui.input("For an agent (its key or id); empty: for an operator").props("outlined dense")
-                lifetime = ui.select(LIFETIMES, label="Expires", value="90").props("outlined dense options-dense")
+                scopes = several("What it may do", wide + known).mark("key-scopes")
+                agent = line("For an agent", note="Its key or id; empty: for an operator.")
+                lifetime = choice("Expires", LIFETIMES, "90")
             with foot:
                 button("Cancel").on_click(dialog.close)
                 button("Go on", "main").on_click(lambda: dialog.submit(True)).mark("go-on")
@@ -147,7 +153,7 @@ async def rotate(visit: Visit, key: ApiKey) -> None:
     with visit.client:
         with sheet(f"Rotate {key.name}", "A successor with the same scopes is issued.") as (dialog, body, foot):
             with body:
-                grace = ui.select(GRACES, label="The old key ends", value="1").props("outlined dense options-dense")
+                grace = choice("The old key ends", GRACES, "1")
             with foot:
                 button("Cancel").on_click(dialog.close)
                 button("Go on", "main").on_click(lambda: dialog.submit(True)).mark("go-on")
@@ -177,7 +183,7 @@ async def show_secret(issued: IssuedKey) -> None:
         with body:
             quiet(f"For {issued.key.name}")
             with box("row-line wide"):
-                text(issued.secret, "json wrapped grow", "pre").mark("secret")
+                text(issued.secret, "json wrapped code grow", "pre").mark("secret")
                 copy_button(issued.secret)
         with foot:
             button("I have it", "main").on_click(dialog.close).mark("have-it")

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from ...kernel.events import Event
-from ..frame import guarded
 from ..screens import Query, Screen
 from ..visit import Visit
 from ..widgets.agents import ActiveList, StatusTiles
 from ..widgets.events import EventList
 from ..widgets.fresh import keep_fresh
+from ..widgets.guarded import guarded
 from ..widgets.health import HealthList
 from ..widgets.panels import empty, page_head, panel
 from ..widgets.spark import Sparkline, buckets
@@ -22,7 +22,7 @@ STEP, STEPS = timedelta(minutes=1), 60
 
 async def build(visit: Visit, query: Query) -> None:
     """The society at a glance."""
-    with page_head(visit.tenant, "What is here, who is at work, and what has just happened."):
+    with page_head("Overview", "What is here, who is at work, and what has just happened."):
         pass
     tiles, active = StatusTiles(visit), ActiveList(visit)
     if visit.may("agents.statistics"):

@@ -1,16 +1,17 @@
 """Tenants, for those who run the platform: make, suspend with its plan, resume, enter."""
 
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 from nicegui import ui
 
-from ...tenancy.tenants.models import Tenant
+from ...tenancy.tenants.models import Tenant, TenantStatus
 from ..act import Act, act
 from ..screens import Query, Screen
 from ..visit import Visit
 from ..widgets.dialogs import button, sheet
+from ..widgets.fields import choice, line
 from ..widgets.grid import Column, grid, grid_foot
 from ..widgets.panels import empty, page_head, panel
 from ..widgets.text import box, fact, quiet, state, time_ago
@@ -21,32 +22,34 @@ STATUSES = {"": "Any status", "active": "Active", "suspended": "Suspended"}
 _COLUMNS = (
     Column("slug", "Slug", share=2),
     Column("name", "Name", share=3),
-    Column("project", "Project", "quiet", share=2),
     Column("status", "Status", "state", 130),
+    Column("project", "Project", "quiet", share=2),
     Column("reason", "Reason", "quiet", share=2, tip="reason"),
     Column("created", "Made", "quiet", 120),
     Column("updated", "Changed", "quiet", 120),
 )
+# Beside a chosen tenant there is room for these.
+_BESIDE = 4
 
 
 async def build(visit: Visit, query: Query) -> None:
     """All tenants, and the chosen one beside them."""
-    status = query.one_of("status", "", "active", "suspended")
+    wanted: TenantStatus | None = next((word for word in get_args(TenantStatus) if word == query.get("status")), None)
+    status = wanted or ""
     page = await visit.moot.tenants.list(
-        status=status or None,  # type: ignore[arg-type]  # one of the allowed words
+        status=wanted,
         limit=100,
         cursor=query.get("cursor"),
     )
     chosen = next((tenant for tenant in page.items if str(tenant.id) == query.get("tenant")), None)
     with page_head("Tenants", "Each is a society apart from all others."):
-        pick = ui.select(STATUSES, value=status).props("outlined dense options-dense")
-        pick.on_value_change(lambda event: ui.navigate.to(visit.url("/tenants", status=event.value)))
+        choice("", STATUSES, status, lambda value: ui.navigate.to(visit.url("/tenants", status=value)))
         button("New tenant", "main", "o_add").on_click(partial(create, visit)).mark("create")
     with box("columns side" if chosen else "stack"):
         with panel(flush=True):
             if page.items:
                 grid(
-                    _COLUMNS,
+                    _COLUMNS[:_BESIDE] if chosen else _COLUMNS,
                     [_row(tenant) for tenant in page.items],
                     chosen=lambda tenant: ui.navigate.to(visit.url("/tenants", status=status, tenant=tenant)),
                 ).mark("tenants")
@@ -97,10 +100,9 @@ async def create(visit: Visit) -> None:
         with sheet("New tenant", "A society of its own: agents, keys, and everything it will do.") as parts:
             dialog, body, foot = parts
             with body:
-                slug = ui.input("Slug: lower-case letters, digits, hyphens").mark("slug")
-                slug.props("outlined dense autofocus")
-                name = ui.input("Name").props("outlined dense maxlength=255").mark("name")
-                project = ui.input("Project", value="default-project").props("outlined dense maxlength=255")
+                slug = line("Slug", note="Lower-case letters, digits and hyphens.", most=63, focus=True).mark("slug")
+                name = line("Name").mark("name")
+                project = line("Project", "default-project")
                 quiet("Keys for it are issued after entering it.", "small")
             with foot:
                 button("Cancel").on_click(dialog.close)

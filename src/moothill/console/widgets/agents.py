@@ -8,7 +8,7 @@ from nicegui.elements.mixins.text_element import TextElement
 from ..visit import Visit
 from .panels import empty, tile, tiles
 from .text import box, link, quiet, state, text, time_ago
-from .words import count, percent
+from .words import count, counted, percent
 
 __all__ = ["STATUSES", "ActiveList", "StatusTiles"]
 
@@ -67,8 +67,8 @@ class ActiveList:
                 with link("", self.visit.url(f"/agents/{agent.id}"), "entry"):
                     state(agent.status).classes("narrow")
                     text(agent.name, "grow clip")
-                    quiet(f"{agent.active_tasks} at work, {agent.queued_tasks} waiting", "small")
-                    quiet(percent(agent.utilisation), "small number narrow")
-                    time_ago(agent.last_heartbeat_at)
+                    quiet(counted(agent.active_tasks, "task"), "small")
+                    quiet(percent(agent.utilisation), "small small-number")
+                    time_ago(agent.last_heartbeat_at, "late")
             if not page.items:
                 empty("Nobody is at work", "Agents appear here with their first heartbeat.", "o_bedtime")

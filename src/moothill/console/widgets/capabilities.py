@@ -5,12 +5,12 @@ from functools import partial
 from nicegui import ui
 
 from ...registry.agents import Agent
-from ...registry.capabilities.models import Capability, Evidence
+from ...registry.capabilities.models import Capability, CapabilityFilter, Evidence
 from ..act import Act, act
-from ..frame import guarded
 from ..visit import Visit
 from .dialogs import button
 from .evidence import mark_mention
+from .guarded import guarded
 from .panels import empty, panel
 from .text import box, chip, quiet, state, tags, text, time_ago, title
 from .words import counted, number, percent
@@ -22,7 +22,8 @@ MOST_EVIDENCE = 20
 
 async def show_capabilities(visit: Visit, agent: Agent) -> None:
     """The capabilities, surest first; each opens to its evidence."""
-    page = await visit.moot.capabilities.list(filter={"agent": str(agent.id)}, order="confidence", limit=100)  # type: ignore[arg-type]  # judged by its own rules
+    wanted = CapabilityFilter(agent=str(agent.id))
+    page = await visit.moot.capabilities.list(filter=wanted, order="confidence", limit=100)
     if not page.items:
         with panel():
             empty("No capabilities are known of it", "capabilities.add says what an agent can do.", "o_extension_off")
@@ -92,7 +93,9 @@ class _Card:
     async def _judge(self, verb: str) -> None:
         operations = self.visit.moot.capabilities
         bound = operations.validate if verb == "validate" else operations.reject
-        ask = Act(f"{verb.capitalize()} “{self.capability.name}”", verb.capitalize(), "The judgement counts from now on.")
+        ask = Act(
+            f"{verb.capitalize()} “{self.capability.name}”", verb.capitalize(), "The judgement counts from now on."
+        )
         if await act(self.visit, ask, bound, capability=str(self.capability.id)) is not None:
             ui.navigate.to(self.visit.url(f"/agents/{self.agent.id}", tab="capabilities"))
 
@@ -108,10 +111,8 @@ def show_evidence(evidence: Evidence) -> None:
             if not marked.mention:
                 text(evidence.mention, tag="mark")
         with box("row-line wrapping small"):
-            place = evidence.chunk_type
+            place = str(evidence.chunk_type)
             if evidence.start_position is not None and evidence.end_position is not None:
                 place += f", characters {number(evidence.start_position)} to {number(evidence.end_position)}"
             quiet(f"{place} · by {evidence.method} · {percent(evidence.confidence)} sure ·")
             time_ago(evidence.created_at, "quiet")
-
-

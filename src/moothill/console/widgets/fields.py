@@ -1,13 +1,13 @@
 """Fields of forms and filters: a word above, the control below, one look."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nicegui import ui
 
 from .text import box, quiet, text, with_property
 
-__all__ = ["area", "choice", "line", "search_line"]
+__all__ = ["area", "choice", "line", "search_line", "several"]
 
 
 def _labelled(words: str, note: str, classes: str) -> ui.element:
@@ -56,6 +56,14 @@ def choice(
         tell = changed
         made.on_value_change(lambda event: tell(event.value))
     return made
+
+
+def several(words: str, options: Sequence[str]) -> ui.select:
+    """Some out of many, found by typing."""
+    with _labelled(words, "", ""):
+        made = ui.select(list(options), multiple=True, with_input=True)
+        made.props("outlined dense use-chips options-dense")
+        return with_property(made, "aria-label", words)
 
 
 def search_line(hint: str, value: str, entered: Callable[[str], Any], *, classes: str = "") -> ui.input:

@@ -20,7 +20,8 @@ Kind = Literal["text", "link", "state", "meter", "number", "tags", "mono", "quie
 Cell = str | int | float | bool | None
 
 ROW_HEIGHT, HEADER_HEIGHT = 34, 34
-MOST_ROWS_SHOWN = 18
+# More rows than this scroll within the table; fewer make the page longer.
+MOST_ROWS_SHOWN = 60
 
 # Scripts of ours, the same for every table; they receive values and make text nodes of them.
 _RENDERERS: Mapping[str, str] = {
@@ -171,6 +172,5 @@ def grid_foot(shown: str, next_address: str | None, first_address: str | None) -
         quiet(shown, "grow")
         if first_address:
             button("First page").on_click(lambda: ui.navigate.to(first_address))
-        following = button("Next page", icon="").mark("next-page")
-        following.on_click(lambda: ui.navigate.to(next_address) if next_address else None)
-        following.set_enabled(next_address is not None)
+        if next_address:
+            button("Next page").on_click(lambda: ui.navigate.to(next_address)).mark("next-page")

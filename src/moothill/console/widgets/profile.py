@@ -48,22 +48,21 @@ def _what_it_is(visit: Visit, agent: Agent) -> None:
 
 
 def _standing(agent: Agent) -> None:
-    with panel("How it stands"):
-        with box("facts"):
-            load = f"{percent(agent.utilisation)}, {agent.active_tasks} at work, {agent.queued_tasks} waiting"
-            fact("Load", load)
-            with fact("Last heartbeat"):
-                time_ago(agent.last_heartbeat_at)
-            with fact("Last active"):
-                time_ago(agent.last_active_at)
-            done = f"{number(agent.tasks_completed)} completed, {number(agent.tasks_failed)} failed"
-            fact("Tasks", f"{done} of {number(agent.tasks_attempted)} begun")
-            fact("Success", percent(agent.success_rate))
-            fact("Quality", percent(agent.average_quality))
-            fact("Rating", number(agent.rating))
-            fact("Trust", percent(agent.trust))
-            fact("Tier", f"{agent.tier}, {counted(agent.total_points, 'point')}")
-            fact("Streak", f"{counted(agent.consecutive_active_days, 'day')} of {number(agent.total_active_days)}")
+    with panel("How it stands"), box("facts"):
+        load = f"{percent(agent.utilisation)}, {agent.active_tasks} at work, {agent.queued_tasks} waiting"
+        fact("Load", load)
+        with fact("Last heartbeat"):
+            time_ago(agent.last_heartbeat_at)
+        with fact("Last active"):
+            time_ago(agent.last_active_at)
+        done = f"{number(agent.tasks_completed)} completed, {number(agent.tasks_failed)} failed"
+        fact("Tasks", f"{done} of {number(agent.tasks_attempted)} begun")
+        fact("Success", percent(agent.success_rate))
+        fact("Quality", percent(agent.average_quality))
+        fact("Rating", number(agent.rating))
+        fact("Trust", percent(agent.trust))
+        fact("Tier", f"{agent.tier}, {counted(agent.total_points, 'point')}")
+        fact("Streak", f"{counted(agent.consecutive_active_days, 'day')} of {number(agent.total_active_days)}")
 
 
 async def _status_history(visit: Visit, agent: Agent) -> None:
@@ -75,7 +74,7 @@ async def _status_history(visit: Visit, agent: Agent) -> None:
                 with box("grow"):
                     text(change.reason or "no reason given", "wrap" if change.reason else "faint", "div")
                     quiet(f"by {change.actor_name or change.operation}, from {change.old_status}", "small")
-                time_ago(change.changed_at)
+                time_ago(change.changed_at, "late")
         with box("entry tall"):
             text("registered", "state off narrow")
             quiet(moment(agent.registered_at), "grow")
@@ -100,4 +99,4 @@ async def show_skills(visit: Visit, agent: Agent) -> None:
                             box("on" if step <= skill.proficiency else "", "i")
                     text(f"{skill.proficiency} of 10" + (", expert" if skill.proficiency >= 8 else ""), "skill-words")
                     quiet(f"{number(skill.experience_points)} experience", "small skill-words")
-                    time_ago(skill.last_practised_at)
+                    time_ago(skill.last_practised_at, "late")

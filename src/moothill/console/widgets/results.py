@@ -60,7 +60,9 @@ def show_result(where: ui.element, name: str, result: Any) -> None:
             json_view(value, f"{name}.json")
             return
         with head:
-            look = ui.toggle({"table": "Table", "json": "JSON"}, value="table").props("no-caps dense unelevated")
+            look = ui.toggle({"table": "Table", "json": "JSON"}, value="table").props(
+                "no-caps dense unelevated toggle-color=tint toggle-text-color=accent"
+            )
             look.mark("look")
         with box("stack").bind_visibility_from(look, "value", value="table"):
             grid(*table)

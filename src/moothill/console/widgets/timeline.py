@@ -38,7 +38,11 @@ class Timeline:
         self.extend(events)
         if not self.size:
             with self.element:
-                empty("Nothing has happened to it yet", "What it does, and what is done to it, appears here.", "o_timeline")
+                empty(
+                    "Nothing has happened to it yet",
+                    "What it does, and what is done to it, appears here.",
+                    "o_timeline",
+                )
 
     def extend(self, events: Sequence[Event]) -> None:
         """Add older ones below."""

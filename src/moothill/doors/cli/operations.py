@@ -19,7 +19,7 @@ from ...kernel.service import SERVICES
 from ...kernel.settings import parse_duration
 from ...kernel.signature import Parameter
 from .options import GlobalOptions, run
-from .render import fail, show, show_item
+from .render import fail, progress_bar, show, show_item
 
 __all__ = ["group_app", "group_summaries"]
 
@@ -92,7 +92,7 @@ def _command(operation: Operation[Any, Any]) -> Callable[..., None]:
         _run(operation, options, given, extra)
 
     # Required arguments come first, as on any command line.
-    wanted = [_parameter(each) for each in sorted(parameters, key=lambda each: not each.is_positional)]
+    wanted = [_parameter(each) for each in sorted(parameters, key=lambda each: not (each.is_positional or each.is_file))]
     wanted += [
         inspect.Parameter(
             name,
@@ -117,6 +117,8 @@ def _parameter(parameter: Parameter) -> inspect.Parameter:
     if parameter.is_positional:
         annotation = Annotated[str, typer.Argument(help=help_text, show_default=False)]
         default = inspect.Parameter.empty
+    elif parameter.is_file:
+        annotation = Annotated[str | None, typer.Argument(metavar="FILE|-", help=help_text, show_default=False)]
     elif parameter.is_plain and parameter.is_list:
         annotation = Annotated[list[str] | None, typer.Option(flag, help=f"{help_text} Repeat for several.")]
     elif parameter.bare is bool:
@@ -139,12 +141,17 @@ def _run(
             for each in operation.signature.parameters
             if given.get(each.name) not in (None, [])
         }
+        for each in operation.signature.parameters:
+            # A report that names the file is better than one that names a dash.
+            if each.is_file and given.get(each.name) not in (None, "-") and "file" in given:
+                arguments.setdefault("file", str(given[each.name]))
         deadline = extra.get("deadline")
         call_options = CallOptions(
             idempotency_key=extra.get("idempotency_key"),
             reason=extra.get("reason"),
             dry_run=bool(extra.get("dry_run")),
             deadline=_duration(deadline) if deadline else None,
+            progress=progress_bar() if operation.effect != "read" and not json_output else None,
         )
     except MoothillError as error:
         fail(error, json_output=json_output)
@@ -204,9 +211,22 @@ def _value(parameter: Parameter, text: Any) -> Any:
             return parse_duration(text).total_seconds()
         except ValueError:
             return text
+    if parameter.is_file:
+        return _read(parameter.name, str(text))
     if parameter.is_plain:
         return text
     return _json(parameter.name, str(text))
+
+
+def _read(name: str, path: str) -> str:
+    """The text of a file, or of standard input."""
+    try:
+        raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        return raw.decode("utf-8")
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}.", field=name) from None
+    except UnicodeDecodeError:
+        raise Invalid(f"{path} is not UTF-8 text.", field=name) from None
 
 
 def _json(name: str, text: str) -> Any:

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import orjson
@@ -85,6 +85,25 @@ def show(operation: Operation[Any, Any], result: Any, *, json_output: bool, dry_
         typer.echo(harmless(str(plain), lines=True))
 
 
+def progress_bar() -> Callable[[int, int | None, str], None] | None:
+    """A bar on the terminal for calls that tell how far they are; None where nobody watches."""
+    if not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+    from rich.progress import Progress
+
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task("", total=None)
+
+    def advance(done: int, total: int | None, message: str) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total, description=message)
+        if total is not None and done >= total:
+            bar.stop()
+
+    return advance
+
+
 def show_item(plain: Any, *, json_output: bool) -> None:
     """Print one item of a stream, at once."""
     if json_output or not isinstance(plain, Mapping):
@@ -108,7 +127,9 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return orjson.dumps(value).decode()
+        # A thing inside a row is told by its name; --json shows the whole of it.
+        called = value.get("name") or value.get("title")
+        return called if isinstance(called, str) else orjson.dumps(value).decode()
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(_cell(item) for item in value)
     return str(value)

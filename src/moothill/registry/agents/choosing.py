@@ -99,7 +99,8 @@ async def choose(
         asked: Question = context().prepared
         found = await Search(self.executor).similar(asked=asked, kind="agent", limit=_FOUND)
         named = await sql.named(name=canonical(capability), bound=_NAMED)
-        candidates = await sql.able(**given, matches=dumps(_matches(named, found.hits)))
+        matches = dumps(_matches(named, found.hits))
+        candidates = await sql.able(**given, matches=matches, unstated=rules.UNSTATED_CONFIDENCE)
         bounded = len(found.hits) == _FOUND or len(named) == _NAMED
     choices = sorted((_choice(each) for each in candidates), key=lambda choice: (-choice.score, choice.agent.id))
     return Choices(choices=choices[:limit], considered=len(candidates), bounded=bounded)

@@ -36,7 +36,7 @@ with matched as (
   from matched m
   left join capabilities c on c.tenant_id = %(tenant)s and c.id = m.capability
   where m.capability is null or c.validation_status <> 'rejected'
-  order by m.agent, m.relevance * coalesce(c.confidence, 0) desc, c.id
+  order by m.agent, m.relevance * coalesce(c.confidence, %(unstated)s::numeric) desc, c.id
 )
 select {summary}, relevance, capability_id, capability_name, confidence, validation_status, proficiency
 from best

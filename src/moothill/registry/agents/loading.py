@@ -75,14 +75,19 @@ sql = Sql()
     example={
         "content": '{"agent_id": "translator", "name": "Translator", "capabilities": ["translate contracts"]}',
         "format": "jsonl",
-        "preview": True,
+        "dry_run": True,
     },
 )
 async def load(
     self: Service,
     *,
     content: Annotated[
-        str | None, Field(max_length=64_000_000, description="The catalogue, as its file has it.")
+        str | None,
+        Field(
+            max_length=64_000_000,
+            description="The catalogue, as its file has it.",
+            json_schema_extra={"source": "file"},
+        ),
     ] = None,
     entries: Annotated[
         list[CatalogueEntry] | None, Field(max_length=MOST_RECORDS, description="The agents, instead of `content`.")
@@ -90,7 +95,7 @@ async def load(
     format: Annotated[CatalogueFormat | None, Field(description="What the content is; default: looked at.")] = None,
     file: Annotated[str, Field(max_length=255, description="Name of the file, for reports.")] = "-",
     skip_bad: Annotated[bool, Field(description="Import what is sound and pass over bad records.")] = False,
-    preview: Annotated[bool, Field(description="Change nothing, and say what would be done.")] = False,
+    dry_run: Annotated[bool, Field(description="Change nothing, and say what would be done.")] = False,
 ) -> ImportReport:
     """Import a catalogue of agents, whole or not at all; importing it again changes nothing.
 
@@ -101,7 +106,7 @@ async def load(
         UnknownFormat: the format is not said and cannot be seen.
     """
     reading: Reading = context().prepared
-    if reading.problems and not (skip_bad or preview):
+    if reading.problems and not (skip_bad or dry_run):
         raise refusal(reading)
     known = {each.agent_id: each for part in _parts(reading.incoming) for each in await _known(part)}
     fresh = [each for each in reading.incoming if each.entry.agent_id not in known]
@@ -111,7 +116,7 @@ async def load(
         if (before := known.get(each.entry.agent_id)) is not None and before.digest != each.digest
     ]
     report = ImportReport(
-        preview=preview,
+        preview=dry_run,
         format=reading.format,
         records=len(reading.incoming) + len(reading.problems) + reading.passed_over,
         created=len(fresh),
@@ -122,13 +127,15 @@ async def load(
         problems=list(reading.problems[:_PROBLEMS]),
         problems_total=len(reading.problems),
     )
-    if preview or not (fresh or changed):
+    if dry_run or not (fresh or changed):
         return report
     # In the order of their keys, so that two imports wait for each other instead of killing each other.
     writing = sorted((*fresh, *changed), key=lambda each: each.entry.agent_id)
     written: list[UUID] = []
     for part in _parts(writing):
+        context().progress(len(written), len(writing), "writing")
         written += await _write(self, part, reading)
+    context().progress(len(written), len(writing), "writing")
     context().record(
         CatalogueLoaded(
             file=file,
@@ -152,14 +159,16 @@ async def _prepare(
     format: CatalogueFormat | None = None,
     file: str = "-",
     skip_bad: bool = False,
-    preview: bool = False,
+    dry_run: bool = False,
 ) -> Reading:
     if (content is None) == (entries is None):
         raise Invalid("Give `content` or `entries`, one of them.", field="content")
+    context().progress(0, None, "reading")
     reading = await asyncio.to_thread(read_catalogue, content, entries, format, file)
-    if preview or (reading.problems and not skip_bad):
+    if dry_run or (reading.problems and not skip_bad):
         return reading
     # Ids and statuses do not matter to vectors; the real entries are made when they are known.
+    context().progress(0, len(reading.incoming), "understanding")
     texts = [text for each in reading.incoming for text in _search_entries(each, NOBODY, {}, "idle")]
     return replace(reading, vectors=await Search(self.executor).vectors_of(texts))
 
@@ -208,10 +217,10 @@ async def _index(
         agent = put[each.entry.agent_id]
         if agent.deactivated_at is not None:
             continue
-        made = _search_entries(each, agent.id, capabilities, agent.status)
-        entries += made
-        if vectors.rows is not None:
-            rows += vectors.rows[each.place : each.place + len(made)]
+        for offset, entry in enumerate(_search_entries(each, agent.id, capabilities, agent.status)):
+            if entry.status != "rejected":
+                entries.append(entry)
+                rows += [] if vectors.rows is None else [vectors.rows[each.place + offset]]
     await search.put(entries, Vectors(vectors.model, rows if vectors.rows is not None else None))
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from ...kernel.texts import JsonObject, Label, Line, LongName, Prose, Share
+from ...kernel.texts import JsonObject, Label, Line, LineOrNothing, LongName, Prose, Share
 
 AgentType = Literal["team-leader", "worker", "collaborator", "coordinator", "monitor", "specialist"]
 AgentStatus = Literal["active", "idle", "busy", "offline", "maintenance", "suspended"]
@@ -149,10 +149,10 @@ class AgentDetails(_Input):
     """What is seldom said of a new agent."""
 
     status: AgentStatus = Field("idle", description="How it is at first.")
-    model_version: Annotated[str, Field(max_length=255)] = Field("", description="Version of it or of its model.")
+    model_version: LineOrNothing = Field("", description="Version of it or of its model.")
     specialisations: Labels = Field(default_factory=list, description="What it specialises in.")
     skills: Annotated[list[NewSkill], Field(max_length=500)] = Field(default_factory=list, description="Its skills.")
-    provider: Annotated[str, Field(max_length=255)] = Field("", description="Who runs or publishes it.")
+    provider: LineOrNothing = Field("", description="Who runs or publishes it.")
     url: WebAddress | None = Field(None, description="Where it answers: an http or https address.")
     config: JsonObject = Field(default_factory=dict, description="Its configuration, at most 64 KiB of JSON.")
     metadata: JsonObject = Field(default_factory=dict, description="Anything else, at most 64 KiB of JSON.")
@@ -166,10 +166,10 @@ class AgentPatch(_Input):
     description: Prose | None = Field(None, description="What it is, in prose.")
     type: AgentType | None = Field(None, description="Its part in the society.")
     model_family: Annotated[Line, Field(max_length=50)] | None = Field(None, description="Family of the model.")
-    model_version: Annotated[str, Field(max_length=255)] | None = Field(None, description="Version.")
+    model_version: LineOrNothing | None = Field(None, description="Version.")
     specialisations: Labels | None = Field(None, description="What it specialises in, all of it.")
     tags: Labels | None = Field(None, description="Labels, all of them.")
-    provider: Annotated[str, Field(max_length=255)] | None = Field(None, description="Who runs or publishes it.")
+    provider: LineOrNothing | None = Field(None, description="Who runs or publishes it.")
     url: WebAddress | None = Field(None, description="Where it answers; null: nowhere.")
     config: JsonObject | None = Field(None, description="Its configuration, whole.")
     metadata: JsonObject | None = Field(None, description="Anything else, whole.")

@@ -13,8 +13,11 @@
         select t.agent_id from agent_tags t
         where t.tenant_id = %(tenant)s and t.kind = 'specialisation' and t.tag = %(specialisation)s))
   and (%(capability)s::text is null or id in (
-        select l.agent_id from capability_labels l
-        where l.tenant_id = %(tenant)s and l.kind in ('name', 'alias') and l.label = %(capability)s))
+        select l.agent_id
+        from capability_labels l
+        join capabilities c on c.tenant_id = %(tenant)s and c.id = l.capability_id
+        where l.tenant_id = %(tenant)s and l.kind in ('name', 'alias') and l.label = %(capability)s
+          and c.validation_status <> 'rejected'))
   and name_key >= lower(%(prefix)s) collate "C"
   and name_key < lower(%(prefix)s) || chr(1114111) collate "C"
 

@@ -192,8 +192,7 @@ class Capabilities(Service, group="capabilities"):
 
     @update.prepare
     async def _prepare_update(self, **given: Any) -> None:
-        # Whether vectors are made here is asked before the transaction; the text is whole only within it.
-        await Search(self.executor).vectors([])
+        await self._ready()
 
     @operation(effect="write", scope="capabilities:judge", example={**_EXAMPLE, "note": "seen in the last sprint"})
     async def validate(
@@ -207,13 +206,17 @@ class Capabilities(Service, group="capabilities"):
         )
         return judged
 
+    @validate.prepare
+    async def _prepare_validate(self, **given: Any) -> None:
+        await self._ready()
+
     @operation(
         effect="write",
         scope="capabilities:judge",
         example={"capability": "Work breakdown planning", "agent": "alderman", "note": "failed twice"},
     )
     async def reject(self, *, capability: CapabilityReference, agent: OfAgent = None, note: Note = None) -> Capability:
-        """Record that somebody checked a capability and did not find it so; it is no longer chosen for."""
+        """Record that somebody checked a capability and did not find it so; it is found no more."""
         found, judged = await self._judge(capability, agent, "rejected")
         context().record(
             CapabilityRejected(capability=judged.id, name=judged.name, old=found.validation_status, note=note),
@@ -326,7 +329,7 @@ class Capabilities(Service, group="capabilities"):
         """Capabilities like a text, or like another capability, the likest first; rejected ones are left out."""
         asked: Question = context().prepared
         item = (await _find(capability, agent)).id if capability is not None else None
-        filters = SearchFilters(status=["validated", "unvalidated"], minimum_confidence=minimum_confidence)
+        filters = SearchFilters(minimum_confidence=minimum_confidence)
         return await Search(self.executor).similar(
             asked=asked, kind="capability", item=item, filters=filters, limit=limit
         )
@@ -339,6 +342,10 @@ class Capabilities(Service, group="capabilities"):
             raise Invalid("Give `text` or `capability`, one of them.", field="text")
         search = Search(self.executor)
         return await search.question_like() if text is None else await search.question(text=text)
+
+    async def _ready(self) -> None:
+        # Whether vectors are made here is asked before the transaction; the text is whole only within it.
+        await Search(self.executor).vectors([])
 
     async def _judge(
         self, reference: str, agent: str | None, status: ValidationStatus
@@ -353,18 +360,18 @@ class Capabilities(Service, group="capabilities"):
                 f"it cannot become {status}.",
                 status=found.validation_status,
             )
-        await self._index(judged, whole=False)
+        await self._index(judged, whole=found.validation_status == "rejected")
         return found, judged
 
     async def _index(self, capability: Capability, *, whole: bool) -> None:
         """Let search know of a change; `whole` when what is searched changed, not only what is filtered by.
 
-        Nothing of a deactivated agent is in search, and a touch of what is not there does nothing.
+        Nothing of a deactivated agent is in search, and no rejected capability; a touch of what is not there
+        does nothing.
         """
         search = Search(self.executor)
-        if whole and (await find_agent(str(capability.agent))).deactivated_at is None:
-            entry = capability_entry(capability)
-            await search.put([entry], await search.vectors_of([entry]))
+        if capability.validation_status == "rejected":
+            await search.remove([capability.id])
         elif not whole:
             touched = SearchTouch(
                 id=capability.id,
@@ -373,6 +380,9 @@ class Capabilities(Service, group="capabilities"):
                 tags=capability.tags,
             )
             await search.touch([touched])
+        elif (await find_agent(str(capability.agent))).deactivated_at is None:
+            entry = capability_entry(capability)
+            await search.put([entry], await search.vectors_of([entry]))
 
 
 async def _find(reference: str, agent: str | None) -> Capability:

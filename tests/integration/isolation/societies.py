@@ -1,0 +1,272 @@
+"""Two societies with the same names and keys and different contents, and a twin that shares even the ids.
+
+They are filled through the public operations. What no operation writes yet (work of the runner, the
+relay and remote embedding providers) is put in behind the application's back. A table that neither way
+fills is named by `unfilled`: a new one has to be taught here before the suite passes again.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, LiteralString, cast
+from uuid import UUID, uuid4
+
+import psycopg
+
+from moothill.moot import Moot
+from moothill.registry.agents import AgentDetails, Heartbeat, NewSkill
+from moothill.registry.capabilities import NewCapability, NewEvidence
+from tests.integration.isolation.catalog import Catalog
+
+__all__ = ["HANDLER", "LEASE", "MODEL", "Society", "copy_as_twin", "fill_up", "settle", "unfilled"]
+
+# A second model, whose vectors lie in a partition of each society's own.
+MODEL = "isolation_8"
+LEASE = "isolation"
+HANDLER = "isolation.handler"
+
+# Put in as the superuser. `events` fills the months that lie ahead and the net under all of them.
+_BEHIND: Mapping[str, LiteralString] = {
+    "events": """
+        insert into moothill.events (tenant_id, id, kind, actor, actor_kind, operation, payload)
+        select %(tenant)s, (left(mt.uuid7_floor(m.moment)::text, 24) || right(gen_random_uuid()::text, 12))::uuid,
+               'isolation.past', gen_random_uuid(), 'system', 'isolation', jsonb_build_object('said', %(marker)s::text)
+        from (values (now()), (now() + interval '1 month'), (timestamptz '2001-01-01')) as m (moment), generate_series(1, 2)
+    """,
+    "embedding_queue": """
+        insert into moothill.embedding_queue (tenant_id, model, item_id, error)
+        select tenant_id, 'isolation_8', id, %(marker)s from moothill.search_items where tenant_id = %(tenant)s
+        order by id limit 2
+    """,
+    "embedding_moves": """
+        insert into moothill.embedding_moves (tenant_id, id, model, item_id)
+        select tenant_id, gen_random_uuid(), 'isolation_8', id from moothill.search_items where tenant_id = %(tenant)s
+        order by id limit 2
+    """,
+    "parked_events": """
+        insert into moothill.parked_events (handler, tenant_id, event_id, incarnation, txid, subject, is_wide, attempts,
+                                            next_attempt_at, error, dead)
+        select 'isolation.handler', tenant_id, id, incarnation, txid, coalesce(subject, id), false, 1,
+               case when place = 1 then now() end, %(marker)s, place <> 1
+        from (select *, row_number() over (order by id desc) as place from moothill.events where tenant_id = %(tenant)s) e
+        where place <= 3
+    """,
+    "job_queue": """
+        update moothill.job_queue set holder = %(marker)s, epoch = 7, due_at = now() + interval '1 hour'
+        where tenant_id = %(tenant)s
+    """,
+    # Old enough to be forgotten, by their own society's schedule only.
+    "idempotency_keys": """
+        update moothill.idempotency_keys set claimed_at = now() - interval '2 days' where tenant_id = %(tenant)s
+    """,
+}
+_ONCE: tuple[LiteralString, ...] = (
+    "insert into moothill.leases values ('isolation', 'isolation', 1, now(), now() + interval '1 day')",
+    "insert into moothill.handler_cursors (handler, kinds) values ('isolation.handler', '{isolation.past}')",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Society:
+    """A tenant with rows everywhere.
+
+    Attributes:
+        marker: a word that stands in its texts and in nobody else's.
+        agent: id of an agent whose key only this society has; `agent_key` is that key.
+        skill: a skill of that agent, `capability` the id of a capability of it.
+        key: id of an API key, `secret` of it: every scope of the tenant, none of the platform.
+    """
+
+    moot: Moot
+    id: UUID
+    slug: str
+    marker: str
+    agent: UUID
+    agent_key: str
+    skill: str
+    capability: UUID
+    job: UUID
+    event: UUID
+    key: UUID
+    secret: str
+
+
+async def settle(platform: Moot, word: str) -> Society:
+    """A society, as its own operator would set it up."""
+    marker = f"{word}{secrets.token_hex(4)}"
+    made = await platform.tenants.create(slug=f"t-{uuid4().hex}", name=f"Society of {marker}")
+    moot = platform.tenant(made.slug)
+    for key in ("ada", "bela"):
+        await moot.agents.register.options(idempotency_key=f"once-{key}", reason=marker)(
+            agent_id=key,
+            name=f"{key.title()} {marker}",
+            description=f"Reviews contracts for {marker}.",
+            capabilities=["Reviewing contracts", f"Keeping the {marker} archive"],
+            tags=["law", marker],
+            details=AgentDetails(specialisations=["law"], skills=[NewSkill(name="law", proficiency=8)]),
+        )
+    skill = f"{marker} lore"
+    alone = await moot.agents.register(
+        agent_id=f"{marker}-alone",
+        name=f"Alone {marker}",
+        description=f"Reviews contracts alone, for {marker}.",
+        tags=[marker],
+        details=AgentDetails(skills=[NewSkill(name=skill, experience_points=3)], metadata={"said": marker}),
+    )
+    mention = f"reviewing for {marker}"
+    (capability, _) = await moot.capabilities.add(
+        agent=alone.agent_id,
+        capabilities=[
+            NewCapability(
+                name=name,
+                description=f"Reading every clause for {marker}.",
+                aliases=[f"alias of {marker}"],
+                tags=[marker],
+                confidence=Decimal("0.8"),
+                evidence=[NewEvidence(chunk_id=uuid4(), chunk_type="task", mention=mention, sentence=f"{mention}.")],
+            )
+            for name in ("Reviewing contracts", f"Sealing {marker} deeds")
+        ],
+    )
+    for number in (1, 2):
+        await moot.agents.load(content=_card(marker, number), format="a2a")
+    await moot.agents.heartbeat(beats=[Heartbeat(agent="ada", status="busy"), Heartbeat(agent="bela", status="busy")])
+    await moot.agents.set_status(agent=alone.agent_id, status="maintenance", reason=marker)
+    issued = await moot.keys.create(name=f"operator of {marker}", scopes=["*"])
+    await moot.keys.create(name=f"agent of {marker}", scopes=["agents:read"], agent="ada")
+    jobs = [await moot.search.reindex.options(reason=marker)() for _ in range(2)]
+    events = await moot.events.list(subject=alone.id)
+    return Society(
+        moot=moot,
+        id=made.id,
+        slug=made.slug,
+        marker=marker,
+        agent=alone.id,
+        agent_key=alone.agent_id,
+        skill=skill,
+        capability=capability.id,
+        job=jobs[0].id,
+        event=events.items[0].id,
+        key=issued.key.id,
+        secret=issued.secret,
+    )
+
+
+def _card(marker: str, number: int) -> str:
+    return json.dumps(
+        {
+            "name": f"Card {number} of {marker}",
+            "description": f"A card of {marker}.",
+            "supportedInterfaces": [
+                {"url": f"https://{marker}.example.com/a2a", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
+            ],
+            "version": "1.0",
+            "capabilities": {},
+            "defaultInputModes": ["text/plain"],
+            "defaultOutputModes": ["text/plain"],
+            "skills": [{"id": "s", "name": f"Answering {marker}", "description": marker, "tags": [marker]}],
+        }
+    )
+
+
+async def fill_up(admin: psycopg.AsyncConnection[Any], *societies: Society) -> None:
+    """Put in what no operation writes yet; give each society a partition of vectors of its own."""
+    for once in _ONCE:
+        await admin.execute(once)
+    await admin.execute("select mt.make_embedding_model(%s, 8)", [MODEL])
+    for society in societies:
+        told = {"tenant": society.id, "marker": society.marker}
+        for statement in _BEHIND.values():
+            await admin.execute(statement, told)
+        async with admin.transaction():
+            await admin.execute("set local role moothill_app")
+            await admin.execute("select mt.set_context(%s, gen_random_uuid(), 'system', 30000)", [society.id])
+            await admin.execute(
+                "select moothill.put_embedding(tenant_id, %s, id, kind, '[1,0,0,0,0,0,0,0]') "
+                "from moothill.search_items where tenant_id = %s",
+                [MODEL, society.id],
+            )
+        await _promote(admin, society)
+
+
+async def _promote(admin: psycopg.AsyncConnection[Any], society: Society) -> None:
+    finished = False
+    while not finished:
+        async with admin.transaction():
+            await admin.execute("select mt.set_context(%s, gen_random_uuid(), 'system', 30000)", [society.id])
+            step = await admin.execute(
+                "select finished from moothill.embedding_promote(%s, %s, 16, 64, 1000, 1000)", [society.id, MODEL]
+            )
+            finished = bool(await _scalar(step))
+
+
+async def copy_as_twin(admin: psycopg.AsyncConnection[Any], catalog: Catalog, society: Society, word: str) -> Society:
+    """Every row of a society again, in a tenant of its own, under the same ids: only the marker differs.
+
+    Nothing in Moothill makes such a tenant today, but a restore beside the original would; no statement may
+    rely on ids that are unique across tenants.
+    """
+    twin, slug, marker = uuid4(), f"t-{uuid4().hex}", f"{word}{secrets.token_hex(4)}"
+    await admin.execute("insert into moothill.tenants (id, slug, name) values (%s, %s, %s)", [twin, slug, marker])
+    async with admin.transaction():
+        await admin.execute("set local session_replication_role = replica")
+        for table in catalog.tables:
+            if table.tenant != "tenant_id" or not table.is_secured:
+                continue  # a control table's ids are those of the whole database
+            columns = ", ".join(f'"{column}"' for column in table.columns)
+            made = ", ".join(f'r."{column}"' for column in table.columns)
+            statement = f"""
+                insert into moothill.{table.name} ({columns})
+                select {made}
+                from moothill.{table.name} t
+                cross join lateral jsonb_populate_record(
+                  null::moothill.{table.name},
+                  replace(replace(to_jsonb(t)::text, %(old)s, %(new)s), %(said)s, %(says)s)::jsonb) as r
+                where t.tenant_id = %(old)s::uuid
+            """
+            told = {"old": str(society.id), "new": str(twin), "said": society.marker, "says": marker}
+            await admin.execute(cast(LiteralString, statement), told)
+    return Society(
+        moot=society.moot,
+        id=twin,
+        slug=slug,
+        marker=marker,
+        agent=society.agent,
+        agent_key=society.agent_key.replace(society.marker, marker),
+        skill=society.skill.replace(society.marker, marker),
+        capability=society.capability,
+        job=society.job,
+        event=society.event,
+        key=society.key,
+        secret=society.secret,
+    )
+
+
+async def unfilled(admin: psycopg.AsyncConnection[Any], catalog: Catalog, *societies: Society) -> list[str]:
+    """Tables and partitions with fewer than two rows of a society, which would be attacked in vain."""
+    found: list[str] = []
+    for relation in (*catalog.tables, *catalog.partitions):
+        for society in societies:
+            counted = await admin.execute(
+                cast(
+                    LiteralString,
+                    f"select count(*), count(*) filter (where {relation.tenant} = %s) from moothill.{relation.name}",
+                ),
+                [society.id],
+            )
+            row = await counted.fetchone()
+            assert row is not None
+            # A tenant is one row among the tenants; a partition of one tenant's vectors holds nobody else's.
+            needed = 1 if relation.name == "tenants" else 2
+            own = relation.is_partition and relation.name.startswith("embedding_")
+            if (row[0] if own else row[1]) < needed:
+                found.append(f"{relation.name} has {row[1]} rows of {society.marker}; teach societies.py to fill it")
+    return found
+
+
+async def _scalar(cursor: psycopg.AsyncCursor[Any]) -> Any:
+    row = await cursor.fetchone()
+    assert row is not None
+    return row[0]
