@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -82,8 +82,8 @@ async def serving(dsn: str, settings: Settings, *, port: int = 0) -> AsyncIterat
         await moot.close()
 
 
-async def eventually(condition: Any) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until an asynchronous condition holds, at most five seconds."""
     async with asyncio.timeout(PATIENCE):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110  # what is waited for happens in another process
             await asyncio.sleep(0.01)

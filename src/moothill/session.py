@@ -88,11 +88,16 @@ class Session:
         """The same connection as whoever holds a key; a database asks again every few seconds."""
         if self.database is None:
             return Moot(_remote(moot.executor).elsewhere(key=secret), self)
+        return Moot(KeyedExecutor(self.key_gate(), secret, moot.executor), self)
+
+    def key_gate(self) -> KeyGate:
+        """What authenticates keys against the database of this session; told when keys or tenants change."""
+        assert self.database is not None
         if self.gate is None:
             self.gate = KeyGate(self.database)
             if self.runtime is not None:
                 self.runtime.nudges.key_listeners.append(self.gate.forget)
-        return Moot(KeyedExecutor(self.gate, secret, moot.executor), self)
+        return self.gate
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:

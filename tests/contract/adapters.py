@@ -106,7 +106,8 @@ class _Http:
         if case.options.get("dry_run"):
             headers["Moothill-Dry-Run"] = "true"
         client, path = self._clients[case.scoped], f"/v1/{operation.group}/{operation.verb}"
-        fits = all(_fits_query(value) for value in case.arguments.values())
+        lists = {parameter.name for parameter in operation.signature.parameters if parameter.is_list}
+        fits = all(_fits_query(value, is_list=name in lists) for name, value in case.arguments.items())
         if self._gets and operation.answers_get and fits:
             answer = await client.get(path, params=dict(case.arguments), headers=headers)
         else:
@@ -118,9 +119,9 @@ class _Http:
         return Outcome(problem=answer.json())
 
 
-def _fits_query(value: Json) -> bool:
-    if isinstance(value, list):
-        return bool(value) and all(isinstance(each, str | int | float) for each in value)
+def _fits_query(value: Json, *, is_list: bool) -> bool:
+    if is_list:
+        return isinstance(value, list) and bool(value) and all(isinstance(each, str | int | float) for each in value)
     return isinstance(value, str | int | float)
 
 

@@ -41,13 +41,14 @@ from moothill.doors.up import Announcement, run
 from moothill.kernel.settings import Settings
 
 def announce(told: Announcement) -> None:
-    said = {"url": told.url, "key": told.key, "text": str(told), "warnings": told.warnings}
+    said = {"url": told.url, "console": told.console, "key": told.key, "text": str(told), "warnings": told.warnings}
     print(json.dumps(said), flush=True)
 
 options = json.loads(sys.argv[1])
 for name in ("folder", "certfile", "keyfile"):
     if name in options:
         options[name] = Path(options[name])
+options = {"console": False, **options}
 run(Settings.load({}, worker=options.pop("worker", False)), port=0, announce=announce, **options)
 """
 
@@ -251,7 +252,8 @@ async def test_a_certificate_that_cannot_be_used_is_told(
 
 
 def test_an_announcement_says_what_a_person_needs() -> None:
-    told = str(Announcement("http://127.0.0.1:8080", "moot_x", Path("operator.key"), Path(), ("Beware.",)))
-    for part in ("http://127.0.0.1:8080/docs", "moot_x", "operator.key", "Beware."):
+    server, console = "http://127.0.0.1:8080", "http://127.0.0.1:8081"
+    told = str(Announcement(server, console, "moot_x", Path("operator.key"), Path(), ("Beware.",)))
+    for part in (f"{server}/docs", console, "moot_x", "operator.key", "Beware."):
         assert part in told
     assert os.linesep in told

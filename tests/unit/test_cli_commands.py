@@ -1,6 +1,7 @@
 """The command line: a command for each operation, made from its signature. No database takes part."""
 
 import json
+import shlex
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -87,6 +88,21 @@ class Gadgets(Service, group="gadgets"):
         return Gadget(
             name=name, heard={"key": given.idempotency_key, "reason": given.reason, "deadline": str(given.deadline)}
         )
+
+    @operation(effect="write", scope="gadgets:write", mode="none", example={"content": "a b", "file": "x"})
+    async def load(
+        self,
+        *,
+        file: Annotated[str, Field(description="Its name.")] = "-",
+        content: Annotated[str | None, Field(description="A text.", json_schema_extra={"source": "file"})] = None,
+        fail: Annotated[bool, Field(description="Break off.")] = False,
+    ) -> Gadget:
+        """Load a file."""
+        context().progress(1, 2, "[red]half\x1b")
+        context().progress(2, 2, "whole")
+        if fail:
+            raise all_errors()["conflict"]("It broke off.")
+        return Gadget(name=content or "", heard={"file": file})
 
     @operation(effect="destroy", scope="gadgets:write", mode="none")
     async def purge(self, *, name: Text, reason: Annotated[str, Field(description="Why.")] = "") -> Gadget:
@@ -187,9 +203,16 @@ def test_no_group_is_named_like_a_command() -> None:
     assert not set(GROUPS) & set(COMMANDS)
 
 
+def test_an_alias_is_read_only_where_a_command_stands(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cast(Any, ALIASES), ("gadgets", "import"), "load")
+    assert cli("-t", "x", "--json", "gadgets", "import", "-", stdin=b"y").json["name"] == "y"
+    assert cli("--json", "gadgets", "get", "import").json["name"] == "import"
+    assert cli("gadgets", "gadgets", "import").code == 2
+
+
 def test_an_alias_leads_to_an_operation() -> None:
-    for (group, word), (real_group, verb) in ALIASES.items():
-        assert f"{real_group}.{verb}" in REGISTRY
+    for (group, word), verb in ALIASES.items():
+        assert f"{group}.{verb}" in REGISTRY
         assert f"{group}.{word}" not in REGISTRY
 
 
@@ -209,22 +232,23 @@ def parameters_of(found: Operation[Any, Any]) -> tuple[list[str], dict[str, Any]
 def test_every_operation_is_a_command_with_its_required_plain_parameters_by_position(name: str) -> None:
     found = REGISTRY[name]
     arguments, options = parameters_of(found)
-    assert arguments == [each.name for each in found.signature.parameters if each.is_positional]
+    assert arguments == [each.name for each in found.signature.parameters if each.is_positional or each.is_file]
     for each in found.signature.parameters:
-        if not each.is_positional:
+        if each.name not in arguments:
             option = options["--" + each.name.replace("_", "-")]
             assert option.help.startswith(each.description[:20]), each.name
             assert not option.required, "what is missing is told as at every door"
-    assert ("--dry-run" in options) == (found.effect == "destroy")
+    own = {each.name for each in found.signature.parameters}
+    assert ("--dry-run" in options) == (found.effect == "destroy" or "dry_run" in own)
     assert ("--all" in options) == any(each.name == "cursor" for each in found.signature.parameters)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_example_is_a_line_that_the_command_line_takes(name: str) -> None:
-    import shlex
 
     found = REGISTRY[name]
-    words = shlex.split(spell_cli(found, found.example))[2:]
+    # Text that lies in a file is piped in.
+    words = shlex.split(spell_cli(found, found.example).rpartition(" | ")[2])[2:]
     group = cast(Any, typer.main.get_command(group_app(found.group)))
     command = group.commands[words[0]]
     given = command.make_context(words[0], words[1:], resilient_parsing=False).params
@@ -276,6 +300,33 @@ def test_a_bad_value_is_told_as_at_every_door(cli: CommandLine, words: tuple[str
     done = cli("gadgets", "get", "x", *words, "--json")
     assert done.code == KINDS["invalid"].exit_code
     assert done.problem["context"]["field"] == field
+
+
+def test_what_usually_lies_in_a_file_is_read_from_it(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("from a file")
+    assert cli("gadgets", "load", "text", "--json").json == {
+        "name": "from a file",
+        "heard": {"file": "text"},
+        "parts": [],
+    }
+    assert cli("gadgets", "load", "text", "--file", "other", "--json").json["heard"] == {"file": "other"}
+    assert cli("gadgets", "load", "-", "--json", stdin="é".encode()).json["name"] == "é"
+    assert cli("gadgets", "load", "--json").json["heard"] == {"file": "-"}
+    (tmp_path / "binary").write_bytes(b"\xff")
+    for name, complaint in (("absent", "cannot be read"), ("binary", "not UTF-8")):
+        refused = cli("gadgets", "load", name)
+        assert refused.code == KINDS["invalid"].exit_code
+        assert f"{name}" in refused.err
+        assert complaint in refused.err
+
+
+def test_a_person_sees_the_progress_of_long_work_and_a_program_does_not(cli: CommandLine) -> None:
+    assert cli("gadgets", "load").err == ""
+    for words in ((), ("--fail",)):
+        err = cli("gadgets", "load", *words, is_terminal=True).err
+        assert "[red]half\\x1b" in err
+        assert "whole" in err
+        assert err.count("\x1b[?25l") == err.count("\x1b[?25h") == 1, "the cursor is shown again"
 
 
 def test_a_value_may_look_like_an_option(cli: CommandLine) -> None:

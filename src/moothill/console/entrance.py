@@ -86,7 +86,23 @@ class Entrance:
         elif session is None and not _is_open(path):
             await _to_login(scope, send)
         else:
-            await self._app(scope, receive, _adding_headers(send))
+            await self._pass(scope, receive, send)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_gone = False
+
+        async def watching() -> Message:
+            nonlocal is_gone
+            message = await receive()
+            is_gone = is_gone or message["type"] == "http.disconnect"
+            return message
+
+        try:
+            await self._app(scope, watching, _adding_headers(send))
+        except RuntimeError:
+            # The framework's middleware complains when nobody waits for its answer any more.
+            if not is_gone:
+                raise
 
 
 def _is_open(path: str) -> bool:

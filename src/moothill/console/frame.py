@@ -41,7 +41,7 @@ class Frame:
         """Make the frame's elements and show the screen of the address."""
         visit = self.visit
         self.palette = Palette(visit, self.screens)
-        self.header = Header(visit, self.palette.open)
+        self.header = Header(visit, self.palette.open, self._turn_menu)
         self.header.build()
         self._menu()
         if visit.view is not None:
@@ -53,10 +53,8 @@ class Frame:
     # ------------------------------------------------------------ parts
 
     def _menu(self) -> None:
-        with (
-            ui.left_drawer(value=False, bordered=True).props("width=208 breakpoint=900 show-if-above"),
-            box("menu", "nav"),
-        ):
+        self.drawer = ui.left_drawer(value=False, bordered=True).props("width=208 breakpoint=900 show-if-above")
+        with self.drawer, box("menu", "nav"):
             section = ""
             for screen in offered(self.screens, self.visit):
                 if screen.section != section:
@@ -70,6 +68,9 @@ class Frame:
                 self.items[screen.path] = item
             with box("foot"):
                 text("Press ? for the keys.")
+
+    def _turn_menu(self) -> None:
+        self.drawer.toggle()
 
     def _banner(self) -> None:
         view = self.visit.view
@@ -110,6 +111,13 @@ class Frame:
 
     # ------------------------------------------------------------ screens
 
+    def _mark(self, screen: Screen) -> None:
+        """Show in the menu where we are: at the screen itself, or at the one above it."""
+        above = [path for path in self.items if screen.path.startswith(path)]
+        here = max(above, key=len, default="")
+        for path, item in self.items.items():
+            item.classes(add="here") if path == here else item.classes(remove="here")
+
     def _shown(self, screen: Screen) -> Callable[[PageArguments], Awaitable[None]]:
         visit = self.visit
 
@@ -117,8 +125,7 @@ class Frame:
             visit.leave()
             self.header.renew()
             ui.page_title(f"{screen.title} · {visit.tenant} · Moothill")
-            for path, item in self.items.items():
-                item.classes(add="here") if path == screen.path else item.classes(remove="here")
+            self._mark(screen)
             values = arguments.query_parameters
             query = Query(arguments.path_parameters, {name: values.getlist(name) for name in values})
             with box("screen loading") as place:

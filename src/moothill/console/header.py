@@ -22,9 +22,10 @@ MOST_TENANTS = 200
 class Header:
     """The header of one open page; its parts change in place."""
 
-    def __init__(self, visit: Visit, jump: Callable[[], None]) -> None:
+    def __init__(self, visit: Visit, jump: Callable[[], None], turn_menu: Callable[[], None]) -> None:
         self.visit = visit
         self.jump = jump
+        self.turn_menu = turn_menu
 
     def build(self) -> None:
         """Make the elements."""
@@ -32,6 +33,9 @@ class Header:
         visit.on_pause.append(self._show_live)
         self.dark = ui.dark_mode(visit.session.dark)
         with ui.header(wrap=False).classes("bar"):
+            with _press(self.turn_menu, "chip-button bare only-narrow"):
+                ui.icon("o_menu")
+                ui.tooltip("Menu")
             with link("", visit.url("/"), "brand"):
                 with_property(with_property(box("", "img"), "src", f"{visit.root}/assets/mark.svg"), "alt", "")
                 text("Moothill", tag="b")

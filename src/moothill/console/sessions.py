@@ -65,11 +65,12 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view as an agent, begun by a person with a reason."""
+    """A view as an agent, begun by a person with a reason; all tabs of it share its connection."""
 
     tenant: str
     agent: UUID
     name: str
+    moot: Moot
 
 
 @dataclass(slots=True)

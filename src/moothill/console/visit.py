@@ -32,6 +32,7 @@ class Visit:
 
     Attributes:
         moot: the society as this tab may see it; pages call nothing else.
+        base_moot: the same without the noting of calls, to derive others from.
         base: what every address of this tab begins with.
         held: events that arrived while live updates were paused.
     """
@@ -41,6 +42,7 @@ class Visit:
     tenant: str
     view: View | None
     principal: Principal
+    base_moot: Moot
     moot: Moot
     watched: WatchedExecutor
     client: Client
@@ -154,7 +156,7 @@ def open_visit(
     moot = signed.moot if tenant in (home.tenant_slug, str(home.tenant)) else signed.moot.tenant(tenant)
     principal = signed.principal(tenant)
     if view is not None:
-        moot = moot.view_as(str(view.agent))
+        moot = view.moot
         principal = Principal(
             tenant=principal.tenant,
             tenant_slug=tenant,
@@ -180,6 +182,7 @@ def open_visit(
         tenant=tenant,
         view=view,
         principal=principal,
+        base_moot=moot,
         moot=Moot(watched, moot.session),
         watched=watched,
         client=client,

@@ -62,19 +62,17 @@ class _Server:
     def __post_init__(self) -> None:
         if "@" in self.url:
             raise BadAddress("A server's address holds no name or password; give the key as `key`.")
-        try:
-            parts = urlsplit(self.url)
-            is_one = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:
-            is_one = False
-        if not is_one or parts.query or parts.fragment:
+        host = _host(self.url)
+        if host is None:
             raise BadAddress(f"{self.url!r} is no server's address; give one such as http://127.0.0.1:8080.")
         self.url = self.url.rstrip("/")
+        limits = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=_KEEP_SECONDS)
+        # A transport of our own keeps out the proxies of the environment, which are no way to this machine.
+        near = httpx.AsyncHTTPTransport(limits=limits) if _is_loopback(host) else None
         self.client = httpx.AsyncClient(
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=_KEEP_SECONDS),
-            # A proxy of the environment is no way to this machine.
-            trust_env=not _is_loopback(parts.hostname),
+            limits=limits,
+            transport=near,
             follow_redirects=False,
         )
 
@@ -314,6 +312,16 @@ def _encoded(value: str) -> str:
 
 def _patience(options: CallOptions) -> float | None:
     return None if options.deadline is None else options.deadline.total_seconds() + _GRACE_SECONDS
+
+
+def _host(url: str) -> str | None:
+    """The host of a server's address; None when it is none."""
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and parts.port != 0 and not parts.query and not parts.fragment
+    except ValueError:
+        return None
+    return (parts.hostname or None) if is_address else None
 
 
 def _is_loopback(host: str) -> bool:

@@ -43,13 +43,17 @@ def spell_http(operation: Operation[Any, Any], arguments: Mapping[str, Any]) -> 
 
 def spell_cli(operation: Operation[Any, Any], arguments: Mapping[str, Any]) -> str:
     """The call on the command line: required plain parameters by position, the others as options."""
+    piped = ""
     words = ["moothill", operation.group, operation.verb.replace("_", "-")]
     for parameter in operation.signature.parameters:
         if parameter.name not in arguments:
             continue
         value = arguments[parameter.name]
         flag = f"--{parameter.name.replace('_', '-')}"
-        if parameter.is_positional:
+        if parameter.is_file:
+            piped = f"printf %s {_word(value)} | "
+            words.append("-")
+        elif parameter.is_positional:
             words.append(_word(value))
         elif isinstance(value, bool):
             words.append(flag if value else f"--no-{parameter.name.replace('_', '-')}")
@@ -58,7 +62,7 @@ def spell_cli(operation: Operation[Any, Any], arguments: Mapping[str, Any]) -> s
                 words += [flag, _word(item)]
         elif value is not None:
             words += [flag, _word(value)]
-    return " ".join(words)
+    return piped + " ".join(words)
 
 
 def spell_mcp(operation: Operation[Any, Any], arguments: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "canonical",
     "id_of",
     "slug",
+    "without_exponent",
 ]
 
 JSON_BYTES = 65_536
@@ -48,9 +49,18 @@ LineOrNothing = Annotated[
 Prose = Annotated[str, StringConstraints(max_length=10_000, pattern=_PROSE)]
 
 
-def _round_float(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """A measured share arrives as a binary float with many digits; the exact decimal begins here."""
-    return round(value, 4) if isinstance(value, float) and math.isfinite(value) else value
+    if isinstance(value, float) and math.isfinite(value):
+        return round(value, 4)
+    return without_exponent(value)
+
+
+def without_exponent(value: Any) -> Any:
+    """Refuse `0E1000000`, which is nothing, and yet more than a database holds."""
+    if isinstance(value, str) and "e" in value.lower():
+        raise ValueError("write it without an exponent")
+    return value
 
 
 def _small_enough(value: dict[str, Any]) -> dict[str, Any]:
@@ -63,8 +73,8 @@ def _small_enough(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-Share = Annotated[Decimal, Field(ge=0, le=1, max_digits=5, decimal_places=4), BeforeValidator(_round_float)]
-Hundredths = Annotated[Decimal, Field(ge=0, le=1, max_digits=3, decimal_places=2)]
+Share = Annotated[Decimal, Field(ge=0, le=1, max_digits=5, decimal_places=4), BeforeValidator(_plain)]
+Hundredths = Annotated[Decimal, Field(ge=0, le=1, max_digits=3, decimal_places=2), BeforeValidator(without_exponent)]
 AgentReference = Annotated[
     str,
     BeforeValidator(lambda value: str(value) if isinstance(value, UUID) else value),
@@ -75,7 +85,8 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_small_enough)]
 
 def canonical(name: str) -> str:
     """The form under which names are compared: NFKC, lower case, trimmed, single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", name).lower().split())
+    # Lower case may leave the normal form, so it is taken twice.
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).lower()).split())
 
 
 def slug(name: str, *, longest: int = 100) -> str:

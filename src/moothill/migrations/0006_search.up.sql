@@ -366,7 +366,9 @@ begin
 end $$;
 comment on function moothill.embedding_catch_up(uuid, text, text) is
   'Copies again what was written since it was copied.';
-select mt.lend('moothill.embedding_catch_up(uuid, text, text)'::regprocedure, 'moothill_jobs');
+-- A part of the promotion below, and not lent to the app: the name of a table is nobody else's to give.
+revoke all on function moothill.embedding_catch_up(uuid, text, text) from public;
+alter function moothill.embedding_catch_up(uuid, text, text) owner to moothill_jobs;
 
 create function moothill.embedding_promote(tenant uuid, wanted text, links integer, candidates integer,
                                                 batch integer, bulk bigint)

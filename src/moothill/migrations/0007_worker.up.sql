@@ -313,7 +313,7 @@ create function moothill.jobs_queue_keep(job uuid, held bigint, seconds double p
 as $$
   with kept as (
     update job_queue set due_at = clock_timestamp() + make_interval(secs => seconds)
-    where job_id = job and epoch = held and due_at > clock_timestamp()
+    where job_id = job and tenant_id = mt.tenant() and epoch = held and due_at > clock_timestamp()
     returning job_id
   )
   select exists (select from kept);

@@ -79,9 +79,10 @@ async def test_an_idempotency_key_makes_a_repeated_write_harmless(client: httpx.
 
 
 async def test_a_secret_is_not_shown_twice(client: httpx.AsyncClient) -> None:
-    call = {"json": {"name": "k", "scopes": ["agents:read"]}, "headers": {"Idempotency-Key": "secret"}}
-    assert (await client.post("/v1/keys/create", **call)).json()["secret"].startswith("moot_")
-    again = await client.post("/v1/keys/create", **call)
+    body, headers = {"name": "k", "scopes": ["agents:read"]}, {"Idempotency-Key": "secret"}
+    first = await client.post("/v1/keys/create", json=body, headers=headers)
+    assert first.json()["secret"].startswith("moot_")
+    again = await client.post("/v1/keys/create", json=body, headers=headers)
     assert (again.status_code, again.json()["code"]) == (409, "already_issued")
 
 

@@ -27,7 +27,7 @@ from tests.serving import Live, serving
     ],
 )
 async def test_who_is_not_known_is_told_how_to_authenticate(live: Live, header: str | None, code: str) -> None:
-    headers = {} if header is None else {"Authorization": header.encode()}
+    headers = {} if header is None else {b"Authorization": header.encode()}
     async with live.client() as client:
         answer = await client.get("/v1/keys/current", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, code)

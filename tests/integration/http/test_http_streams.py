@@ -147,13 +147,15 @@ async def test_a_failure_in_the_middle_is_the_last_thing_said(
 async def test_streams_end_when_the_server_stops_and_calls_end_first(
     server: EmbeddedServer, settings: Settings, moot: Moot
 ) -> None:
-    async with serving(server.dsn("app", DATABASE), settings) as live:
-        async with live.client(await live.key(moot), **EVENTS) as client:
-            async with client.stream("GET", "/v1/events/follow") as answer:
-                live.server.should_exit = True
-                async with asyncio.timeout(10):
-                    said = (await answer.aread()).decode()
-            assert '"code":"server_stopping"' in said
+    async with (
+        serving(server.dsn("app", DATABASE), settings) as live,
+        live.client(await live.key(moot), **EVENTS) as client,
+        client.stream("GET", "/v1/events/follow") as answer,
+    ):
+        live.server.should_exit = True
+        async with asyncio.timeout(10):
+            said = (await answer.aread()).decode()
+        assert '"code":"server_stopping"' in said
 
 
 async def test_an_unknown_stream_is_not_found(client: httpx.AsyncClient) -> None:

@@ -71,13 +71,14 @@ async def test_results_are_typed_and_equal_to_those_here(live: Live, moot: Moot)
 
 async def test_errors_are_those_raised_here(live: Live, moot: Moot) -> None:
     async with connected(live, moot) as far:
-        for call in (
+        calls: list[Callable[[Moot], Awaitable[object]]] = [
             lambda moot: moot.tenants.get(tenant="nowhere"),
             lambda moot: moot.tenants.get(tenant=""),
             lambda moot: moot.keys.revoke(key=uuid4()),
             lambda moot: moot.keys.list(limit=0),
             lambda moot: moot.keys.list(cursor="garbage"),
-        ):
+        ]
+        for call in calls:
             caught: list[MoothillError] = []
             for each in (moot, far):
                 with pytest.raises(MoothillError) as raised:

@@ -88,11 +88,18 @@ class Ground:
         self, statement: str, values: Any = None, *, role: str = "moothill_app", tenant: Society | None
     ) -> Outcome:
         """One statement of a role in a tenant's context, or in none; undone at once."""
-        outcome = Outcome()
+        async with self.admin.transaction(force_rollback=True):
+            return await self.attempt_and_keep(statement, values, role=role, tenant=tenant)
+
+    async def attempt_and_keep(
+        self, statement: str, values: Any = None, *, role: str = "moothill_app", tenant: Society | None
+    ) -> Outcome:
+        """An attempt whose effects stay until the transaction around it ends; its role does not."""
         try:
-            async with self.admin.transaction(force_rollback=True):
+            async with self.admin.transaction():
                 await self.enter(role, tenant)
                 outcome = await self._run(statement, values)
+                await self.admin.execute("reset role; set local app.current_tenant = ''")
         except psycopg.Error as error:
             told = error.diag
             return Outcome(

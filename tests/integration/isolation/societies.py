@@ -178,8 +178,6 @@ async def fill_up(admin: psycopg.AsyncConnection[Any], *societies: Society) -> N
     await admin.execute("select mt.make_embedding_model(%s, 8)", [MODEL])
     for society in societies:
         told = {"tenant": society.id, "marker": society.marker}
-        for statement in _BEHIND.values():
-            await admin.execute(statement, told)
         async with admin.transaction():
             await admin.execute("set local role moothill_app")
             await admin.execute("select mt.set_context(%s, gen_random_uuid(), 'system', 30000)", [society.id])
@@ -189,6 +187,8 @@ async def fill_up(admin: psycopg.AsyncConnection[Any], *societies: Society) -> N
                 [MODEL, society.id],
             )
         await _promote(admin, society)
+        for statement in _BEHIND.values():
+            await admin.execute(statement, told)
 
 
 async def _promote(admin: psycopg.AsyncConnection[Any], society: Society) -> None:

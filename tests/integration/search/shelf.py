@@ -1,6 +1,6 @@
 """A tenant seen through the writing side of search, as the other subsystems use it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -43,20 +43,21 @@ class Shelf:
         return providers_of(self.executor)
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Search]:
-        """A transaction as another subsystem's operation would have it."""
-        async with acting(self.executor.runtime, self.executor.principal, "test"):
+    async def writing(self, cursor: Any = None) -> AsyncIterator[Search]:
+        """A transaction as another subsystem's operation would have it, or a step of the worker's."""
+        async with acting(self.executor.runtime, self.executor.principal, "test", cursor=cursor):
             yield self.search
 
     async def put(self, *entries: SearchEntry) -> None:
         async with self.writing() as search:
             await search.put(entries, await search.vectors_of(entries))
 
-    async def put_points(self, points: Sequence[Any], *, kind: Any = "record", **more: Any) -> list[UUID]:
+    async def put_points(self, points: Iterable[Any], *, kind: Any = "record", **more: Any) -> list[UUID]:
         """Items whose vectors are given, with titles that say their number."""
-        entries = [SearchEntry(kind=kind, id=uuid7(), title=f"point {n}", **more) for n in range(len(points))]
+        rows = list(points)
+        entries = [SearchEntry(kind=kind, id=uuid7(), title=f"point {n}", **more) for n in range(len(rows))]
         async with self.writing() as search:
-            await search.put(entries, Vectors(MODEL, list(points)))
+            await search.put(entries, Vectors(MODEL, rows))
         return [entry.id for entry in entries]
 
     async def arrange(self, threshold: int, *, steps: int = 50, patient: bool = False) -> int:
@@ -113,7 +114,8 @@ def points(count: int, *, seed: int, clusters: int = 20, dimensions: int = DIMEN
     centres = generator.standard_normal((clusters, dimensions))
     cloud = centres[generator.integers(0, clusters, count)] + 0.8 * generator.standard_normal((count, dimensions))
     unit = cloud / np.linalg.norm(cloud, axis=1, keepdims=True)
-    return unit.astype(np.float16).astype(np.float32)
+    rounded: np.ndarray[Any, Any] = unit.astype(np.float16).astype(np.float32)
+    return rounded
 
 
 def nearest(every: np.ndarray[Any, Any], query: np.ndarray[Any, Any], count: int) -> list[int]:

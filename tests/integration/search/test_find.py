@@ -8,7 +8,7 @@ import pytest
 
 from moothill.kernel.errors import Invalid, NotFound
 from moothill.kernel.identifiers import uuid7
-from moothill.registry.search import SearchEntry, SearchFilters, SearchTouch, SearchWeights, rules
+from moothill.registry.search import SearchEntry, SearchFilters, SearchMode, SearchTouch, SearchWeights, rules
 
 from .shelf import DIMENSIONS, Shelf
 
@@ -32,7 +32,7 @@ async def test_a_write_is_found_by_the_next_search_in_its_transaction_and_in_ano
         inside = await search.find(text="salmon")
         assert [hit.id for hit in inside.hits] == [fisher.id]
     for mode in ("text", "vector", "hybrid"):
-        outside = await shelf.search.find(text="salmon fishing", mode=mode)  # type: ignore[arg-type]
+        outside = await shelf.search.find(text="salmon fishing", mode=mode)
         assert [hit.id for hit in outside.hits] == [fisher.id], mode
     async with shelf.writing() as search:
         await search.remove([fisher.id])
@@ -84,7 +84,7 @@ async def test_an_agent_with_many_matches_leaves_room_for_others(shelf: Shelf) -
     many = [capability(crowded, f"translation {n}", "translates German letters into English") for n in range(60)]
     await shelf.put(crowded, *others, *many)
     for mode in ("text", "vector", "hybrid"):
-        found = await shelf.search.find(text="translate German letters", kinds=["agent"], limit=6, mode=mode)  # type: ignore[arg-type]
+        found = await shelf.search.find(text="translate German letters", kinds=["agent"], limit=6, mode=mode)
         assert {hit.id for hit in found.hits} == {crowded.id, *(each.id for each in others)}, mode
 
 
@@ -94,10 +94,10 @@ async def test_filters_must_all_hold(shelf: Shelf) -> None:
     sure, unsure = capability(idle, "rye bread"), capability(idle, "wheat bread", confidence=Decimal("0.5"))
     await shelf.put(idle, busy, sure, unsure)
 
-    async def found(mode: str, kinds: list[str] | None = None, **filters: object) -> set[object]:
+    async def found(mode: SearchMode, kinds: list[str] | None = None, **filters: object) -> set[object]:
         result = await shelf.search.find(
             text="bread",
-            mode=mode,  # type: ignore[arg-type]
+            mode=mode,
             kinds=kinds,  # type: ignore[arg-type]
             filters=SearchFilters.model_validate(filters),
         )
@@ -178,7 +178,7 @@ async def test_any_text_is_only_text(shelf: Shelf, hostile: str) -> None:
     baker = agent("Baker", "bakes bread and the of and bread' x")
     await shelf.put(baker)
     for mode in ("text", "hybrid"):
-        found = await shelf.search.find(text=hostile, mode=mode)  # type: ignore[arg-type]
+        found = await shelf.search.find(text=hostile, mode=mode)
         assert {hit.id for hit in found.hits} <= {baker.id}
 
 
@@ -206,7 +206,7 @@ async def test_bad_queries_are_refused_clearly(shelf: Shelf) -> None:
         ({"text": "x", "filters": {"state": ["idle"]}}, "Extra inputs"),
     ):
         with pytest.raises(Invalid, match=message):
-            await shelf.search.find(**arguments)  # type: ignore[arg-type]
+            await shelf.search.find(**arguments)
 
 
 async def test_a_vector_of_the_callers_own_is_searched_with(shelf: Shelf) -> None:

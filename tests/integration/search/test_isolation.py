@@ -13,10 +13,10 @@ from tests.conftest import DATABASE
 from .shelf import MODEL, Shelf, points
 
 CALLS = {
-    "search_find": "select * from search_find(%(tenant)s, 'bread', null, null, %(model)s, false, null, null, null, null, "
-    "null, 10, 10, 1, 1, 60, 10, 10)",
-    "search_text": "select * from search_text(%(tenant)s, array['bread'::tsquery], array[1.0], false, null, null, null, "
-    "null, null, 10, 10)",
+    "search_find": "select * from search_find(%(tenant)s, 'bread', null, null, %(model)s, false, null, null, null, "
+    "null, null, 10, 10, 1, 1, 60, 10, 10)",
+    "search_text": "select * from search_text(%(tenant)s, array['bread'::tsquery], array[1.0], false, null, null, "
+    "null, null, null, 10, 10)",
     "search_vector": "select * from search_vector(%(tenant)s, %(model)s, %(vector)s::halfvec, false, null, null, null, "
     "null, null, 10, 10)",
     "search_few": "select search_few(%(tenant)s, array['agent'], null, null, null, 10)",
@@ -43,9 +43,9 @@ async def test_neither_tenant_finds_what_the_other_has(shelf: Shelf, other_shelf
     await other_shelf.put(theirs)
     for mode in ("text", "vector", "hybrid"):
         for filters in (None, SearchFilters(status=["idle"], tags=["t"]), SearchFilters(agent="baker-0")):
-            found = await shelf.search.find(text="bread", mode=mode, filters=filters)  # type: ignore[arg-type]
+            found = await shelf.search.find(text="bread", mode=mode, filters=filters)
             assert [hit.id for hit in found.hits] == [mine.id]
-            found = await other_shelf.search.find(text="bread", mode=mode, filters=filters)  # type: ignore[arg-type]
+            found = await other_shelf.search.find(text="bread", mode=mode, filters=filters)
             assert [hit.id for hit in found.hits] == [theirs.id]
     assert (await shelf.search.status()).items == 1
     async with shelf.writing() as search:

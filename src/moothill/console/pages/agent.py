@@ -13,7 +13,7 @@ from ..widgets.agent_actions import agent_actions
 from ..widgets.capabilities import show_capabilities
 from ..widgets.dialogs import button
 from ..widgets.fresh import keep_fresh
-from ..widgets.panels import page_head, panel, tabs, trouble
+from ..widgets.panels import empty, page_head, panel, tabs
 from ..widgets.profile import show_profile, show_skills
 from ..widgets.raw import json_view
 from ..widgets.text import box, chip, fact, state, text
@@ -77,13 +77,17 @@ async def _card(visit: Visit, agent: Agent) -> None:
     try:
         card = await visit.moot.agents.card(agent=str(agent.id))
     except MoothillError as error:
-        trouble(error, "It has no card to show.")
-        return
-    with panel("Agent card", "byte for byte as it came in" if card.original else "made from its fields", flush=True):
-        with box("facts padded"):
-            fact("SHA-256", card.sha256).classes("mono")
-            fact("Content", card.media_type)
-        json_view(card.content, f"{agent.agent_id}.json")
+        with panel():
+            empty("It has no card", error.message, "o_badge")
+    else:
+        note = "byte for byte as it came in" if card.original else "made from its fields"
+        with panel("Agent card", note, flush=True):
+            with box("facts padded"):
+                fact("SHA-256", card.sha256).classes("mono")
+                fact("Content", card.media_type)
+            json_view(card.content, f"{agent.agent_id}-card.json")
+    with panel("Record", "as agents.get gives it", flush=True):
+        json_view(agent, f"{agent.agent_id}.json")
 
 
 async def _capabilities(visit: Visit, agent: Agent) -> None:

@@ -45,7 +45,8 @@ async def view_as(visit: Visit, agent: Agent) -> None:
     )
     seen = await act(visit, ask, visit.moot.agents.view_as, agent=str(agent.id))
     if seen is not None:
-        visit.session.views[visit.tenant, seen.id] = View(visit.tenant, seen.id, seen.name)
+        eyes = visit.base_moot.view_as(str(seen.id))
+        visit.session.views[visit.tenant, seen.id] = View(visit.tenant, seen.id, seen.name, eyes)
         visit.client.open(f"/t/{quote(visit.tenant, safe='')}/as/{seen.id}/agents/{seen.id}")
 
 

@@ -17,7 +17,7 @@ from .words import counted, number, percent
 
 __all__ = ["show_capabilities"]
 
-MOST_EVIDENCE = 20
+MOST_EVIDENCE, OPEN_AT_FIRST = 20, 8
 
 
 async def show_capabilities(visit: Visit, agent: Agent) -> None:
@@ -28,8 +28,11 @@ async def show_capabilities(visit: Visit, agent: Agent) -> None:
         with panel():
             empty("No capabilities are known of it", "capabilities.add says what an agent can do.", "o_extension_off")
         return
-    for capability in page.items:
-        _Card(visit, agent, capability).build()
+    for place, capability in enumerate(page.items):
+        card = _Card(visit, agent, capability)
+        card.build()
+        if place < OPEN_AT_FIRST:
+            await card.turn()
     if page.next:
         quiet("There are more; capabilities.list pages through them.")
 
@@ -58,7 +61,7 @@ class _Card:
                     quiet("confidence", "small")
                 with box("figure-pair"):
                     text(percent(able.success_rate) or "none", "strong")
-                    quiet(counted(able.demonstration_count, "demonstration"), "small")
+                    quiet(f"of {counted(able.demonstration_count, 'demonstration')}", "small")
             with box("row-line wide wrapping"):
                 chip(able.type.lower().replace("_", " "), "kind")
                 tags([*able.aliases, *able.tags]) if able.aliases or able.tags else None
@@ -68,14 +71,15 @@ class _Card:
             self.evidence.set_visibility(False)
 
     def _actions(self) -> None:
-        button("Evidence", "ghost", "o_format_quote").on_click(self._turn).mark("evidence")
+        button("Evidence", "ghost", "o_format_quote").on_click(self.turn).mark("evidence")
         if self.visit.may("capabilities.validate"):
             if self.capability.validation_status != "validated":
                 button("Validate", "ghost", "o_verified").on_click(partial(self._judge, "validate")).mark("validate")
             if self.capability.validation_status != "rejected":
                 button("Reject", "ghost", "o_thumb_down").on_click(partial(self._judge, "reject")).mark("reject")
 
-    async def _turn(self) -> None:
+    async def turn(self) -> None:
+        """Show or hide what shows it."""
         self.evidence.set_visibility(not self.evidence.visible)
         if not self.is_filled:
             self.is_filled = True

@@ -22,13 +22,20 @@ _TELLING = ("name", "title", "slug", "agent_id", "status", "old", "new", "operat
 
 def described(event: Event) -> str:
     """An event's payload in a few words."""
-    plain = {name: value for name, value in event.payload.items() if _is_telling(value)}
+    payload = event.payload
+    plain = {name: _plain(value) for name, value in payload.items() if _is_telling(value)}
+    if {"old", "new"} <= plain.keys():
+        plain["new"] = f"{plain.pop('old')} → {plain['new']}"
     order = [name for name in _TELLING if name in plain] + [name for name in plain if name not in _TELLING]
-    return " · ".join(f"{name} {str(plain[name])[:_FIELD_LENGTH]}" for name in order[:_FIELDS_SHOWN])
+    return " · ".join(f"{name} {plain[name][:_FIELD_LENGTH]}" for name in order[:_FIELDS_SHOWN])
 
 
 def _is_telling(value: Any) -> bool:
-    return value not in (None, "") and isinstance(value, str | int | float | bool)
+    return value not in (None, "", []) and not isinstance(value, dict)
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value[:5])) if isinstance(value, list) else str(value)
 
 
 class EventList:

@@ -59,7 +59,7 @@ def _standing(agent: Agent) -> None:
         fact("Tasks", f"{done} of {number(agent.tasks_attempted)} begun")
         fact("Success", percent(agent.success_rate))
         fact("Quality", percent(agent.average_quality))
-        fact("Rating", number(agent.rating))
+        fact("Rating", f"{agent.rating:.0f}")
         fact("Trust", percent(agent.trust))
         fact("Tier", f"{agent.tier}, {counted(agent.total_points, 'point')}")
         fact("Streak", f"{counted(agent.consecutive_active_days, 'day')} of {number(agent.total_active_days)}")

@@ -1,7 +1,7 @@
 """The tree of commands. Only what is called is built, so that `moothill --help` stays quick."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Annotated
 
@@ -13,8 +13,8 @@ from .options import GlobalOptions
 
 __all__ = ["build", "run"]
 
-# The catalogue import keeps its natural name here; operations cannot be called by a Python keyword.
-ALIASES = {("agents", "import"): ("agents", "load")}
+# What keeps its natural name here, though no operation can be called by a Python keyword: (group, word) -> the verb.
+ALIASES: Mapping[tuple[str, ...], str] = {("agents", "import"): "load"}
 _VALUED = {"--url", "--dsn", "--folder", "--tenant", "-t"}
 
 
@@ -76,28 +76,28 @@ def _root(
     ctx.obj = GlobalOptions(url=url, dsn=dsn, folder=folder, tenant=tenant, json_output=json_output)
 
 
-def _named(arguments: Sequence[str]) -> str | None:
-    """The first word that is no option nor the value of one."""
+def _place(arguments: Sequence[str]) -> int:
+    """Where the first word stands that is no option nor the value of one; behind the end where there is none."""
     skip = False
-    for word in arguments:
+    for place, word in enumerate(arguments):
         if skip:
             skip = False
         elif word in _VALUED:
             skip = True
         elif not word.startswith("-"):
-            return word
-    return None
+            return place
+    return len(arguments)
 
 
 def run(arguments: Sequence[str]) -> None:
     """Run a command and exit with its code."""
     given = list(arguments)
-    for alias, real in ALIASES.items():
-        for start in range(len(given) - 1):
-            if tuple(given[start : start + 2]) == alias:
-                given[start : start + 2] = real
-                break
-    build(_named(_typed_words() if "_MOOTHILL_COMPLETE" in os.environ else given))(args=given, prog_name="moothill")
+    place = _place(given)
+    if verb := ALIASES.get(tuple(given[place : place + 2])):
+        given[place + 1] = verb
+    words = _typed_words() if "_MOOTHILL_COMPLETE" in os.environ else given
+    named = next(iter(words[_place(words) :]), None)
+    build(named)(args=given, prog_name="moothill")
 
 
 def _typed_words() -> list[str]:

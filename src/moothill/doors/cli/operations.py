@@ -1,6 +1,7 @@
 """A command for each operation, made from its signature."""
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -19,7 +20,8 @@ from ...kernel.service import SERVICES
 from ...kernel.settings import parse_duration
 from ...kernel.signature import Parameter
 from .options import GlobalOptions, run
-from .render import fail, progress_bar, show, show_item
+from .progress import ProgressBar
+from .render import fail, harmless, show, show_item
 
 __all__ = ["group_app", "group_summaries"]
 
@@ -49,7 +51,8 @@ def group_app(group: str) -> typer.Typer:
 def _help(operation: Operation[Any, Any]) -> str:
     from ...kernel.spelling import spell_cli
 
-    text = inspect.cleandoc(operation.body.__doc__ or "").partition("\nArgs:")[0].strip()
+    # The sections for programmers (arguments, results, errors) are no use here.
+    text = re.split(r"\n(?:Args|Returns|Raises|Yields):\n", inspect.cleandoc(operation.body.__doc__ or ""))[0].strip()
     return f"{text}\n\nExample: `{spell_cli(operation, operation.example)}`" if operation.example else text
 
 
@@ -92,7 +95,8 @@ def _command(operation: Operation[Any, Any]) -> Callable[..., None]:
         _run(operation, options, given, extra)
 
     # Required arguments come first, as on any command line.
-    wanted = [_parameter(each) for each in sorted(parameters, key=lambda each: not (each.is_positional or each.is_file))]
+    ordered = sorted(parameters, key=lambda each: not (each.is_positional or each.is_file))
+    wanted = [_parameter(each) for each in ordered]
     wanted += [
         inspect.Parameter(
             name,
@@ -135,6 +139,7 @@ def _run(
     operation: Operation[Any, Any], options: GlobalOptions, given: Mapping[str, Any], extra: Mapping[str, Any]
 ) -> None:
     json_output = options.json_output or bool(extra.get("json_here"))
+    bar = ProgressBar()
     try:
         arguments = {
             each.name: _value(each, given[each.name])
@@ -151,7 +156,7 @@ def _run(
             reason=extra.get("reason"),
             dry_run=bool(extra.get("dry_run")),
             deadline=_duration(deadline) if deadline else None,
-            progress=progress_bar() if operation.effect != "read" and not json_output else None,
+            progress=bar,
         )
     except MoothillError as error:
         fail(error, json_output=json_output)
@@ -163,7 +168,10 @@ def _run(
             async for item in moot.executor.iterate(operation, arguments, call_options):
                 show_item(operation.signature.dump(item), json_output=json_output)
             return
-        result = await moot.executor.run(operation, arguments, call_options)
+        try:
+            result = await moot.executor.run(operation, arguments, call_options)
+        finally:
+            bar.stop()
         if extra.get("all_pages"):
             items = list(result.items)
             while result.next is not None:
@@ -192,7 +200,7 @@ def _confirm(
     async def plan(moot: Any) -> Any:
         return await moot.executor.run(operation, arguments, CallOptions(dry_run=True))
 
-    typer.echo(run(options, plan).summary, err=True)
+    typer.echo(harmless(run(options, plan).summary), err=True)
     typer.confirm("Do it?", abort=True, err=True)
 
 

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import orjson
@@ -83,25 +83,6 @@ def show(operation: Operation[Any, Any], result: Any, *, json_output: bool, dry_
         _record(plain)
     elif plain is not None:
         typer.echo(harmless(str(plain), lines=True))
-
-
-def progress_bar() -> Callable[[int, int | None, str], None] | None:
-    """A bar on the terminal for calls that tell how far they are; None where nobody watches."""
-    if not sys.stderr.isatty():
-        return None
-    from rich.console import Console
-    from rich.progress import Progress
-
-    bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task("", total=None)
-
-    def advance(done: int, total: int | None, message: str) -> None:
-        bar.start()
-        bar.update(task, completed=done, total=total, description=message)
-        if total is not None and done >= total:
-            bar.stop()
-
-    return advance
 
 
 def show_item(plain: Any, *, json_output: bool) -> None:

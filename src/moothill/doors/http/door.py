@@ -14,7 +14,6 @@ from ...kernel.errors import MoothillError
 from ...kernel.local import LocalExecutor, Runtime
 from ...kernel.settings import Settings
 from ...session import Session
-from ...tenancy.keys import KeyGate
 from .problems import ServerStopping, TooManyStreams
 from .request import Scope, read_headers, request_id_of
 from .security import Entrance
@@ -52,7 +51,7 @@ class Door:
         assert session.runtime is not None
         assert session.database is not None
         session.runtime.instruments.rate_limit = session.settings.rate_limit
-        entrance = Entrance(session.runtime, session.database, KeyGate(session.database))
+        entrance = Entrance(session.runtime, session.database, session.key_gate())
         return cls(session.settings, session.runtime, session.database, entrance)
 
     @contextlib.asynccontextmanager

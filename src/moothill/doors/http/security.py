@@ -2,19 +2,35 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Protocol
 from uuid import UUID
 
 from ...database.pool import Database
 from ...kernel.context import Principal
 from ...kernel.local import LocalExecutor, Runtime
 from ...session import enter_tenant, view_as
-from ...tenancy.keys import KeyGate
 from .request import RequestHeaders
 
-__all__ = ["Entrance"]
+__all__ = ["Entrance", "Gate"]
 
 _VIEW_SECONDS = 60.0
 _MOST_VIEWS = 1_000
+
+
+class Gate(Protocol):
+    """From a secret to a principal, with answers trusted for a few seconds."""
+
+    async def authenticate(self, secret: str | None) -> Principal:
+        """The principal of a secret, or an error."""
+        ...
+
+    def forget(self) -> None:
+        """Trust no earlier answer any more."""
+        ...
+
+    async def flush(self) -> None:
+        """Write the last uses collected so far."""
+        ...
 
 
 @dataclass(slots=True)
@@ -27,7 +43,7 @@ class Entrance:
 
     runtime: Runtime
     database: Database
-    gate: KeyGate
+    gate: Gate
     _views: dict[tuple[UUID | None, UUID, str], tuple[float, Principal]] = field(default_factory=dict)
 
     async def executor(self, headers: RequestHeaders) -> LocalExecutor:

@@ -7,7 +7,6 @@ from pathlib import Path
 from ...database.embedded.folder import write_privately
 from ...kernel.errors import Conflict, MoothillError
 from ...moot import Moot
-from ...tenancy.keys import KeyGate
 
 __all__ = ["FirstKey", "first_key"]
 
@@ -56,10 +55,9 @@ async def first_key(moot: Moot, folder: Path | None) -> FirstKey:
 
 async def _refusal(moot: Moot, file: Path) -> str | None:
     assert moot.session is not None
-    assert moot.session.database is not None
     try:
         secret = await asyncio.to_thread(file.read_text, encoding="utf-8")
-        await KeyGate(moot.session.database).authenticate(secret.strip())
+        await moot.session.key_gate().authenticate(secret.strip())
     except MoothillError as error:
         return f"The key in {file} is of no use: {error.message} Remove the file to have a new one made."
     return None

@@ -6,6 +6,7 @@ import errno
 import importlib
 import signal
 import socket
+import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from ...kernel.errors import Conflict, Invalid
 from ...kernel.settings import Settings
 from ...moot import Moot
 from ...session import connect, open_database
+from .console import ConsoleProcess
 from .first_key import first_key
 from .logs import configure_logging
 
@@ -39,6 +41,7 @@ class Announcement:
 
     Attributes:
         url: address of the server.
+        console: address of the web console, if it runs.
         key: the first operator key, only when it has just been made; it cannot be shown again.
         key_file: file that holds it, when there is a folder.
         folder: folder of the embedded server, if there is one.
@@ -46,6 +49,7 @@ class Announcement:
     """
 
     url: str
+    console: str | None
     key: str | None
     key_file: Path | None
     folder: Path | None
@@ -58,6 +62,8 @@ class Announcement:
 
     def __str__(self) -> str:
         lines = [f"Moothill answers at {self.url}", f"  operations  {self.docs}"]
+        if self.console is not None:
+            lines.append(f"  console     {self.console}")
         if self.key is not None:
             lines.append(f"  key         {self.key}   (shown this once)")
         if self.key_file is not None:
@@ -120,6 +126,9 @@ async def serve(
     folder: Path | None = None,
     dsn: str | None = None,
     demo: bool = False,
+    console: bool = True,
+    console_port: int | None = None,
+    open_console: bool = False,
     certfile: Path | None = None,
     keyfile: Path | None = None,
     announce: Callable[[Announcement], None] = print,
@@ -133,6 +142,9 @@ async def serve(
         folder: of an embedded server; by default the settings', else the user's data folder.
         dsn: of a database, instead of an embedded server; default: the settings'.
         demo: load the example society.
+        console: run the web console too, where its extra is installed.
+        console_port: port of the console; by default the one after `port`.
+        open_console: show the console in the browser of this machine.
         certfile: certificate chain, for TLS.
         keyfile: its private key.
         announce: told once, when the server answers and the example society is there.
@@ -162,10 +174,20 @@ async def serve(
             await _first(server.answers.wait(), serving)
             if demo:
                 await _first(_load_demo(moot), serving)
+            url = _url(listener, host, secure=certfile is not None)
+            shown: str | None = None
+            if console and ConsoleProcess.is_installed() and not serving.done():
+                assert moot.session.database is not None
+                tls = (str(certfile), str(keyfile)) if certfile and keyfile else None
+                after = port + 1 if port and console_port is None else console_port or 0
+                beside = ConsoleProcess(url, moot.session.database.dsn, host=host, port=after, tls=tls)
+                stack.push_async_callback(beside.stop)
+                shown = await _first(beside.start(), serving)
             if not serving.done():
-                url = _url(listener, host, secure=certfile is not None)
                 warnings = _warnings(host, certfile, key.warning)
-                announce(Announcement(url, key.secret, key.file, where, warnings))
+                announce(Announcement(url, shown, key.secret, key.file, where, warnings))
+                if open_console and shown is not None:
+                    await asyncio.to_thread(webbrowser.open, shown)
             await serving
 
 
@@ -202,18 +224,21 @@ def _load_front() -> Any:
 
 
 async def _load_demo(moot: Moot) -> None:
-    raise Invalid("This installation has no example society.")
+    load = getattr(importlib.import_module("moothill.demo"), "load", None)
+    if load is None:
+        raise Invalid("This installation cannot load the example society.")
+    await load(moot)
 
 
-async def _first(work: Any, serving: "asyncio.Task[None]") -> None:
-    """Do some work, or stop doing it when the server ends first."""
+async def _first(work: Any, serving: "asyncio.Task[None]") -> Any:
+    """The result of some work; None, and the work is given up, when the server ends first."""
     task = asyncio.ensure_future(work)
     await asyncio.wait({task, serving}, return_when=asyncio.FIRST_COMPLETED)
     if not task.done():
         task.cancel()
         await asyncio.wait({task})
-    elif not task.cancelled():
-        task.result()
+        return None
+    return task.result()
 
 
 def _url(listener: socket.socket, host: str, *, secure: bool) -> str:

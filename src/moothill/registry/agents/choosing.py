@@ -22,7 +22,7 @@ __all__ = ["choose"]
 
 _FOUND = 100
 _NAMED = 1_000
-_LOOKED_AT = 20_000
+_LOOKED_AT = 10_000
 _COMPARED = 200
 
 Wanted = Annotated[
@@ -57,6 +57,7 @@ class Sql(Queries):
     named: Many[_Named]
     able: Many[_Candidate]
     free: Many[_Candidate]
+    free_tagged: Many[_Candidate]
 
 
 sql = Sql()
@@ -83,16 +84,20 @@ async def choose(
     Compared are agents that are idle or active: by what they can do, how free they are, how reliably they
     succeeded, and the society's trust. A capability is looked for by its very name first and by meaning
     besides. What is compared is bounded: 100 found by meaning and 1,000 by name, or, when no capability is
-    asked for, the 200 least loaded of the first 20,000.
+    asked for, the 200 least loaded of the first 10,000.
     """
+    wanted = [*dict.fromkeys(tags or [])]
     given = {
         "type": type,
         "skill": rules.canonical_skill(skill) if skill else None,
         "proficiency": proficiency,
-        "tags": [*dict.fromkeys(tags or [])],
     }
     if capability is None:
-        candidates = await sql.free(**given, bound=_LOOKED_AT, size=_COMPARED)
+        bounds = {"bound": _LOOKED_AT, "size": _COMPARED}
+        if wanted:
+            candidates = await sql.free_tagged(**given, **bounds, tags=wanted)
+        else:
+            candidates = await sql.free(**given, **bounds)
         looked_at = candidates[0].looked_at if candidates else 0
         bounded = looked_at > _COMPARED
     else:
@@ -100,7 +105,8 @@ async def choose(
         found = await Search(self.executor).similar(asked=asked, kind="agent", limit=_FOUND)
         named = await sql.named(name=canonical(capability), bound=_NAMED)
         matches = dumps(_matches(named, found.hits))
-        candidates = await sql.able(**given, matches=matches, unstated=rules.UNSTATED_CONFIDENCE)
+        unstated = rules.UNSTATED_CONFIDENCE
+        candidates = await sql.able(**given, tags=wanted, matches=matches, unstated=unstated)
         bounded = len(found.hits) == _FOUND or len(named) == _NAMED
     choices = sorted((_choice(each) for each in candidates), key=lambda choice: (-choice.score, choice.agent.id))
     return Choices(choices=choices[:limit], considered=len(candidates), bounded=bounded)

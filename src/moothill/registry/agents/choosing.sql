@@ -4,9 +4,15 @@
   and status in ('idle', 'active')
   and (%(type)s::text is null or type = %(type)s)
   and (%(skill)s::text is null or proficiency >= %(proficiency)s)
-  and (select count(*) from agent_tags t
-       where t.tenant_id = %(tenant)s and t.kind = 'tag' and t.agent_id = agents.id and t.tag = any(%(tags)s::text[]))
-      = cardinality(%(tags)s::text[])
+
+-- let: tagged
+-- With all of the tags.
+      agents.id in (
+        select t.agent_id
+        from agent_tags t
+        where t.tenant_id = %(tenant)s and t.kind = 'tag' and t.tag = any(%(tags)s::text[])
+        group by t.agent_id
+        having count(*) = cardinality(%(tags)s::text[]))
 
 -- let: skilled
 -- How well agents have the skill.
@@ -43,19 +49,50 @@ from best
 join agents on tenant_id = %(tenant)s and id = best_agent
 {skilled}
 where {suited}
+  and (%(tags)s::text[] = '{}' or {tagged})
 order by id;
+
+-- let: freest_first
+select {summary}, null::numeric as relevance, null::uuid as capability_id, null as capability_name,
+       null::numeric as confidence, null as validation_status, proficiency, looked_at
+
+-- let: load
+select id as suited_agent, utilisation as load, active_tasks + queued_tasks as tasks, proficiency
 
 -- name: free
 -- The least loaded of the agents that can take work now; looking stops at a bound.
 -- returns: many
-select {summary}, null::numeric as relevance, null::uuid as capability_id, null as capability_name,
-       null::numeric as confidence, null as validation_status, proficiency, count(*) over () as looked_at
+{freest_first}
 from (
-  select {summary}, proficiency
-  from agents
-  {skilled}
-  where tenant_id = %(tenant)s and {suited}
-  limit %(bound)s
-) suited
-order by utilisation, active_tasks + queued_tasks, id
-limit %(size)s;
+  select suited_agent, proficiency, count(*) over () as looked_at
+  from (
+    {load}
+    from agents
+    {skilled}
+    where tenant_id = %(tenant)s and {suited}
+    limit %(bound)s
+  ) looked
+  order by load, tasks, suited_agent
+  limit %(size)s
+) freest
+join agents on tenant_id = %(tenant)s and id = suited_agent
+order by id;
+
+-- name: free_tagged
+-- The least loaded of the agents with certain tags that can take work now; looking stops at a bound.
+-- returns: many
+{freest_first}
+from (
+  select suited_agent, proficiency, count(*) over () as looked_at
+  from (
+    {load}
+    from agents
+    {skilled}
+    where tenant_id = %(tenant)s and {suited} and {tagged}
+    limit %(bound)s
+  ) looked
+  order by load, tasks, suited_agent
+  limit %(size)s
+) freest
+join agents on tenant_id = %(tenant)s and id = suited_agent
+order by id;

@@ -37,9 +37,12 @@ class Sql(Queries):
 
     fragments = ("columns.sql",)
 
-    page_by_name: Many[AgentSummary]
-    page_by_registration: Many[AgentSummary]
-    page_by_activity: Many[AgentSummary]
+    by_name: Many[AgentSummary]
+    by_registration: Many[AgentSummary]
+    by_activity: Many[AgentSummary]
+    labelled_by_name: Many[AgentSummary]
+    labelled_by_registration: Many[AgentSummary]
+    labelled_by_activity: Many[AgentSummary]
     active: Many[ActiveAgent]
     counts: Many[StatusCount]
 
@@ -92,19 +95,22 @@ class Agents(Service, group="agents"):
         """Agents, filtered and in one of three orders; pages stay stable while agents come and go."""
         chosen = filter or AgentFilter()
         query = ["agents.list", context().tenant, order, chosen.model_dump(mode="json")]
-        wanted: dict[str, Any] = chosen.model_dump(exclude={"name_prefix", "include_deactivated"})
-        wanted["capability"] = canonical(chosen.capability) if chosen.capability else None
-        wanted |= {"prefix": chosen.name_prefix or "", "with_deactivated": chosen.include_deactivated}
+        wanted = _wanted(chosen, limit + 1)
+        labelled = "labels" in wanted
         if order == "registered":
             (after,) = decode_cursor(query, cursor, parts=1) or [str(NOBODY)]
-            rows = await sql.page_by_registration(**wanted, after_id=UUID(after), size=limit + 1)
+            by_registration = sql.labelled_by_registration if labelled else sql.by_registration
+            rows = await by_registration(**wanted, after_id=UUID(after))
             return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
         if order == "last_active":
             before, before_id = decode_cursor(query, cursor, parts=2) or ["infinity", str(_LAST)]
-            rows = await sql.page_by_activity(**wanted, before=before, before_id=UUID(before_id), size=limit + 1)
+            by_activity = sql.labelled_by_activity if labelled else sql.by_activity
+            rows = await by_activity(**wanted, before=before, before_id=UUID(before_id))
             return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.last_active_at, row.id])
-        name, after = decode_cursor(query, cursor, parts=2) or ["", str(NOBODY)]
-        rows = await sql.page_by_name(**wanted, after_name=name, after_id=UUID(after), size=limit + 1)
+        # What begins with the prefix comes right after the prefix itself.
+        name, after = decode_cursor(query, cursor, parts=2) or [wanted["prefix"], str(NOBODY)]
+        by_name = sql.labelled_by_name if labelled else sql.by_name
+        rows = await by_name(**wanted, after_name=name, after_id=UUID(after))
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.name, row.id])
 
     @operation(effect="read", scope="agents:read", example={"limit": 10})
@@ -138,3 +144,16 @@ class Agents(Service, group="agents"):
             # Its status now: what the event says may have been overtaken.
             agent = await find_agent(str(event.subject))
             await Search(self.executor).touch([SearchTouch(id=agent.id, status=agent.status)])
+
+
+def _wanted(chosen: AgentFilter, size: int) -> dict[str, Any]:
+    """A filter as parameters; `labels` counts those of its conditions that concern labels."""
+    wanted: dict[str, Any] = chosen.model_dump(include={"type", "status", "model_family", "tier", "inactive_for"})
+    labels = {
+        "tag": chosen.tag,
+        "specialisation": chosen.specialisation,
+        "capability": canonical(chosen.capability) if chosen.capability else None,
+    }
+    given = sum(label is not None for label in labels.values())
+    wanted |= {"prefix": chosen.name_prefix or "", "with_deactivated": chosen.include_deactivated, "size": size}
+    return wanted | labels | {"labels": given} if given else wanted

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ...kernel.events import EventPayload
-from ...kernel.texts import AgentReference, Hundredths, JsonObject, Label, LongName, Prose, Share
+from ...kernel.texts import AgentReference, Hundredths, JsonObject, Label, LongName, Prose, Share, without_exponent
 
 CapabilityType = Literal["CAPABILITY", "AGENT", "TASK", "VERDICT", "TECHNOLOGY", "CONCEPT", "WAIVER", "GATE"]
 ValidationStatus = Literal["validated", "unvalidated", "rejected"]
@@ -28,7 +28,9 @@ CapabilityReference = Annotated[
 ]
 OfAgent = Annotated[AgentReference | None, Field(description="Whose it is, when `capability` is a name.")]
 Note = Annotated[Prose | None, Field(max_length=2000, description="Why; kept with the event.")]
-Confidence = Annotated[Hundredths, Field(ge=Decimal("0.7"))]
+Confidence = Annotated[
+    Decimal, Field(ge=Decimal("0.7"), le=1, max_digits=3, decimal_places=2), BeforeValidator(without_exponent)
+]
 Names = Annotated[list[LongName], Field(max_length=50)]
 Tags = Annotated[list[Label], Field(max_length=100)]
 Position = Annotated[int, Field(ge=0, le=2_147_483_647)]

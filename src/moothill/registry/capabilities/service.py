@@ -70,6 +70,7 @@ class Sql(Queries):
     evidence: Many[Evidence]
     evidence_count: One[int]
     summary: Many[CapabilitySummary]
+    summary_of: Many[CapabilitySummary]
 
 
 sql = Sql()
@@ -301,10 +302,11 @@ class Capabilities(Service, group="capabilities"):
         cursor: Cursor = None,
     ) -> Page[CapabilitySummary]:
         """The capabilities of each agent in numbers, in the order of registration."""
-        only = (await find_agent(agent)).id if agent else None
-        query = ["capabilities.summary", context().tenant, only]
-        place = decode_cursor(query, cursor, parts=1) or [str(NOBODY)]
-        rows = await sql.summary(agent=only, after_id=UUID(place[0]), size=limit + 1)
+        query = ["capabilities.summary", context().tenant, agent]
+        (after,) = decode_cursor(query, cursor, parts=1) or [str(NOBODY)]
+        if agent is not None:
+            return Page(items=await sql.summary_of(agent=(await find_agent(agent)).id))
+        rows = await sql.summary(after_id=UUID(after), size=limit + 1)
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
 
     @operation(

@@ -157,6 +157,9 @@ async def answer(
     )
     notes = list(asked.notes)
     if not rows:
+        asking = context().transaction
+        assert asking is not None
+        asking.follow_up()
         lost = await sql.lost(**given)
         if filters.agent is not None and not lost.agent_known:
             raise UnknownAgent(f"There is no agent {filters.agent!r} here; `agents.list` shows those that exist.")

@@ -59,6 +59,7 @@ class Search(Service, group="search"):
         effect="read",
         scope="search:read",
         audience="agent",
+        mode="single",
         example={"text": "send a message to a Slack channel", "kinds": ["agent"], "limit": 3},
     )
     async def find(

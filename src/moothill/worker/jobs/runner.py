@@ -126,7 +126,7 @@ class JobRunner:
         while True:
             await asyncio.sleep(self._claim_seconds / 3)
             try:
-                async with acting(self._runtime, system(), "worker.jobs", single=True):
+                async with acting(self._runtime, _system_of(claim), "worker.jobs", single=True):
                     if not await sql.keep(id=claim.job_id, epoch=claim.epoch, seconds=self._claim_seconds):
                         return
             except MoothillError as error:

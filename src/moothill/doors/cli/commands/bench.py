@@ -83,7 +83,7 @@ async def _measure(name: str, scale: str) -> "Report":
                 if name == "search":
                     from ....bench import search
 
-                    runs["search"] = lambda: search.run(scale, admin)
+                    runs["search"] = lambda: search.run(moot, scale=scale, admin_dsn=admin)
                 if name == "events":
                     from ....bench import events
 

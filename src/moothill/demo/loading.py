@@ -1,0 +1,140 @@
+"""Loading the example society into a server, through public operations only.
+
+Loading twice changes nothing: an agent that is there is left alone.
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ..kernel.errors import Conflict
+from ..registry.agents.models import AgentDetails, AgentRecord, NewSkill
+from ..registry.agents.reports import Heartbeat
+from ..registry.capabilities.models import CapabilityRecord, NewCapability, NewEvidence
+from .agents import Agent, Capability
+from .society import Society, load_society
+
+if TYPE_CHECKING:
+    from ..moot import Moot
+
+__all__ = ["load"]
+
+_REPORTED = ("active", "idle", "busy", "offline")
+
+
+async def load(moot: "Moot", society: Society | None = None) -> int:
+    """Load the society; each tenant that is missing is made.
+
+    Args:
+        moot: above all tenants.
+        society: by default the one in the data files.
+
+    Returns:
+        How many agents were registered now.
+    """
+    whole = society or load_society()
+    made = 0
+    for tenant in whole.tenants:
+        with suppress(Conflict):  # it is there already
+            await moot.tenants.create(slug=tenant.slug, name=tenant.name, project=tenant.project)
+        made += await _load_agents(moot.tenant(tenant.slug), whole.of(tenant.slug).agents)
+    return made
+
+
+async def _load_agents(moot: "Moot", agents: tuple[Agent, ...]) -> int:
+    now = datetime.now(UTC)
+    made: list[Agent] = []
+    for agent in agents:
+        try:
+            await moot.agents.register(
+                name=agent.name,
+                agent_id=agent.key,
+                type=agent.type,
+                description=agent.description,
+                tags=["founding"] if agent.founding else [],
+                model_family=agent.model_family,
+                details=_details(agent, now),
+            )
+        except Conflict:
+            continue
+        capabilities = [_capability(agent, one, now) for one in agent.capabilities]
+        await moot.capabilities.add(agent=agent.key, capabilities=capabilities)
+        made.append(agent)
+        for change in sorted(agent.status_history, key=lambda each: -each.minutes_ago):
+            await moot.agents.set_status(agent=agent.key, status=change.to_status, reason=change.reason)
+    beats = [
+        Heartbeat(
+            agent=agent.key,
+            status=agent.status if agent.status in _REPORTED else None,
+            active_tasks=agent.active_tasks,
+            queued_tasks=agent.queued_tasks,
+            utilisation=agent.utilisation,
+            at=now - timedelta(seconds=agent.last_heartbeat_seconds_ago),
+        )
+        for agent in made
+    ]
+    if beats:
+        await moot.agents.heartbeat(beats=beats)
+    return len(made)
+
+
+def _details(agent: Agent, now: datetime) -> AgentDetails:
+    return AgentDetails(
+        status="idle" if agent.status_history else agent.status,
+        specialisations=list(agent.specialisations),
+        skills=[
+            NewSkill(
+                name=skill.name,
+                proficiency=skill.proficiency,
+                experience_points=skill.experience,
+                last_practised_at=now - timedelta(days=skill.last_practised_days_ago),
+            )
+            for skill in agent.skills
+        ],
+        record=AgentRecord(
+            tasks_attempted=agent.tasks_attempted,
+            tasks_completed=agent.tasks_completed,
+            tasks_failed=agent.tasks_failed,
+            average_quality=agent.average_quality,
+            average_task_time_ms=agent.average_task_ms,
+            total_points=agent.total_points,
+            tier=agent.tier,
+            rating=float(agent.rating),
+            trust=agent.trust,
+            consecutive_active_days=agent.consecutive_active_days,
+            total_active_days=agent.total_active_days,
+            registered_at=now - timedelta(days=agent.registered_days_ago),
+            last_active_at=now - timedelta(minutes=agent.last_active_minutes_ago),
+        ),
+    )
+
+
+def _capability(agent: Agent, capability: Capability, now: datetime) -> NewCapability:
+    return NewCapability(
+        name=capability.name,
+        type=capability.kind,
+        description=capability.description,
+        aliases=list(capability.aliases),
+        confidence=capability.confidence,
+        extraction_confidence=capability.extraction_confidence,
+        evidence=[
+            NewEvidence(
+                chunk_id=one.chunk_id(agent.tenant),
+                chunk_type=one.chunk_type,
+                mention=one.mention,
+                sentence=one.sentence,
+                start_position=one.start,
+                end_position=one.end,
+                method=one.method,
+                confidence=one.confidence,
+            )
+            for one in capability.evidence
+        ],
+        record=CapabilityRecord(
+            validation_status=capability.validation,
+            demonstration_count=capability.demonstrations,
+            success_rate=capability.success_rate,
+            first_observed_at=now - timedelta(days=capability.first_observed_days_ago),
+            last_demonstrated_at=now - timedelta(days=capability.last_demonstrated_days_ago),
+        ),
+    )

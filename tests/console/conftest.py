@@ -1,0 +1,121 @@
+"""A console on the shared database, and users without and with a browser.
+
+`user` walks through pages in this process, without a browser; `browser_page` is a page of Chromium
+at a console in a process of its own.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from moothill.console.app import Console
+from moothill.database.embedded import EmbeddedServer
+from moothill.moot import Moot
+from nicegui import Client, core
+from nicegui.testing import User, user_simulation
+from tests.conftest import DATABASE
+
+HOSTILE = "<script>window.hit=1</script><img src=x onerror=window.hit=1> [a](javascript:alert(1)) {{7*7}} ${7*7}"
+
+SignIn = Callable[..., Awaitable[User]]
+
+
+async def key_of(moot: Moot, *scopes: str) -> str:
+    """Secret of a new key in the tenant of a Moot."""
+    issued = await moot.keys.create(name="somebody at the console", scopes=list(scopes))
+    return issued.secret
+
+
+@pytest_asyncio.fixture
+async def console(platform: Moot) -> Console:
+    """A console of its own."""
+    return Console(platform)
+
+
+@asynccontextmanager
+async def simulated(console: Console) -> AsyncIterator[User]:
+    """A user without a browser, at a console's site; not signed in."""
+    async with user_simulation() as user:
+        console.pages()
+        site = console.site()
+        site.mount("/", core.app)
+        transport = httpx.ASGITransport(site, client=("192.0.2.1", 50000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://console") as client:
+            user.http_client = client
+            try:
+                yield user
+            finally:
+                console.sessions.close()
+                console.listener.close()
+                # The framework would unload the modules of our pages, and with them the registry.
+                Client.page_routes.clear()
+
+
+@pytest_asyncio.fixture
+async def visitor(console: Console) -> AsyncIterator[User]:
+    """A user at the console, not signed in."""
+    async with simulated(console) as user:
+        yield user
+
+
+async def sign_in(user: User, secret: str) -> httpx.Response:
+    """Give a key at the login form."""
+    return await user.http_client.post("/login", data={"key": secret, "next": "/"})
+
+
+@pytest_asyncio.fixture
+async def operator(visitor: User, moot: Moot) -> User:
+    """A user signed in with everything in a fresh tenant."""
+    response = await sign_in(visitor, await key_of(moot, "*"))
+    assert response.status_code == 303, response.text
+    return visitor
+
+
+@pytest_asyncio.fixture
+async def tenant(moot: Moot) -> str:
+    """Slug of the fresh tenant."""
+    return (await moot.keys.current()).tenant_slug
+
+
+# ------------------------------------------------------------------------------------------ browser
+
+
+def chromium() -> str:
+    """The browser's binary; tests skip without one."""
+    found = os.environ.get("MOOTHILL_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    if not Path(found).exists():
+        pytest.skip("there is no Chromium here; MOOTHILL_CHROMIUM names one")
+    return found
+
+
+@pytest.fixture(scope="session")
+def console_address(server: EmbeddedServer, platform: Moot, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Address of a console in a process of its own, on the shared database."""
+    chromium()
+    command = [sys.executable, "-m", "moothill.console", "--dsn-env", "CONSOLE_DSN", "--port", "0", "--until-stdin-ends"]
+    log = tmp_path_factory.mktemp("console") / "log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, "CONSOLE_DSN": server.dsn("app", DATABASE)},
+            cwd=log.parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+        assert process.stdout is not None
+        assert process.stdin is not None
+        address = process.stdout.readline().decode().strip()
+        assert address.startswith("http://"), log.read_text()
+        yield address
+        process.stdin.close()
+        assert process.wait(20) == 0, log.read_text()
+        process.stdout.close()

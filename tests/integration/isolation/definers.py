@@ -1,0 +1,248 @@
+"""Attacks through functions: what the application may call, with the ids of the other society.
+
+A definer function lends rights that the caller lacks, so its body has to name the tenant. Each call
+below is made in our context with their ids (the attack), and with our own (the control, which must have an
+effect: a call that never does anything proves nothing). A function that the catalog has and this module
+does not is a hole until somebody says here what it may do.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tests.integration.isolation.intruder import REFUSED, Ground, Outcome
+from tests.integration.isolation.societies import HANDLER, LEASE, MODEL, Society
+
+__all__ = ["definers"]
+
+_UNIT = "array_fill(0.0625::real, array[256])::public.halfvec"
+_FILTERS = "false, null, null, null, null"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One way to call a function.
+
+    Attributes:
+        expects: refused: the server refuses it; nothing: it finds and changes nothing; own: it deals with our own
+            rows whatever it is given, so no control is made; harmless: whatever it answers, nothing of theirs changes
+            or is told.
+    """
+
+    statement: str
+    expects: Literal["refused", "nothing", "own", "harmless"]
+
+    @property
+    def function(self) -> str:
+        """Qualified name of what is called."""
+        named = re.search(r"\b(?:moothill|mt)\.\w+(?=\()", self.statement)
+        assert named is not None
+        return named[0]
+
+
+CALLS = (
+    Call("select * from moothill.gate_key_live(%(key)s)", "nothing"),
+    Call("select * from moothill.gate_key_end(%(key)s, null, null)", "nothing"),
+    Call("select * from moothill.gate_keys_page(null, true, 1000)", "own"),
+    Call(
+        "select * from moothill.gate_key_issue(gen_random_uuid(), 'k', sha256('k'), 'k', 'operator', %(agent)s, 'k', '{*}', null)",
+        "own",
+    ),
+    Call("select moothill.jobs_queue_add(%(job)s)", "harmless"),
+    Call("select moothill.jobs_queue_check(%(job)s, 7)", "nothing"),
+    Call("select moothill.jobs_queue_keep(%(job)s, 7, 60)", "nothing"),
+    Call("select moothill.jobs_queue_moved(%(job)s, 7, 60)", "nothing"),
+    Call("select moothill.jobs_queue_return(%(job)s, 7, 0, true)", "nothing"),
+    Call("select moothill.jobs_queue_remove(%(job)s, 7)", "nothing"),
+    Call("select moothill.jobs_queue_remove(%(job)s, null)", "harmless"),
+    Call("select moothill.jobs_forget_keys(1000)", "own"),
+    Call(f"select * from moothill.relay_retry('{LEASE}', 1, '{HANDLER}', %(due)s)", "nothing"),
+    Call(f"select moothill.relay_failed('{LEASE}', 1, '{HANDLER}', %(due)s, 'why', 1, false)", "nothing"),
+    Call(
+        f"select * from moothill.relay_take('{LEASE}', 1, '{HANDLER}', 99, 1, %(event)s, %(agent)s, false)", "harmless"
+    ),
+    Call(
+        f"select moothill.relay_park('{LEASE}', 1, '{HANDLER}', 99, 1, %(event)s, %(agent)s, false, 'why', 1, false)",
+        "harmless",
+    ),
+    Call("select * from moothill.relay_parked(false, null, 0, 0, %(nobody)s, '', 1000)", "own"),
+    Call("select * from moothill.relay_status()", "own"),
+    Call(f"select moothill.relay_redrive('{HANDLER}', %(dead)s)", "nothing"),
+    Call(f"select moothill.relay_redrive('{HANDLER}', null)", "own"),
+    Call(f"select moothill.relay_discard('{HANDLER}', %(dead)s)", "nothing"),
+    Call(f"select moothill.embedding_promote(%(tenant)s, '{MODEL}', 16, 64, 10, 10)", "refused"),
+    Call(f"select moothill.embedding_demote(%(tenant)s, '{MODEL}', 1000)", "refused"),
+    Call(f"select moothill.embedding_retire(%(tenant)s, '{MODEL}', 10)", "refused"),
+    Call(f"select moothill.put_embedding(%(tenant)s, 'wordllama_256', %(agent)s, 'agent', {_UNIT})", "refused"),
+    Call(f"select moothill.put_embedding(%(ours)s, 'wordllama_256', %(agent)s, 'agent', {_UNIT})", "harmless"),
+    Call("select moothill.drop_embeddings(%(tenant)s, array[%(agent)s])", "harmless"),
+    Call("select moothill.drop_embeddings(%(ours)s, array[%(agent)s])", "harmless"),
+    Call(
+        f"select * from moothill.search_text(%(tenant)s, array['review'::tsquery], array[1.0], {_FILTERS}, null, 10, 100)",
+        "refused",
+    ),
+    Call(
+        f"select * from moothill.search_text(%(ours)s, array['review'::tsquery], array[1.0], {_FILTERS}, %(agent)s, 10, 100)",
+        "nothing",
+    ),
+    Call("select moothill.search_few(%(tenant)s, '{agent}', null, null, null, 10)", "refused"),
+    Call(
+        f"select * from moothill.search_vector(%(tenant)s, 'wordllama_256', {_UNIT}, {_FILTERS}, null, 10, 100)", "refused"
+    ),
+    Call(
+        f"select * from moothill.search_vector(%(ours)s, 'wordllama_256', {_UNIT}, {_FILTERS}, %(agent)s, 10, 100)",
+        "nothing",
+    ),
+    Call(
+        f"select * from moothill.search_find(%(tenant)s, 'reviewing', {_UNIT}, null, 'wordllama_256', {_FILTERS}, null, "
+        "10, 10, 1, 1, 60, 100, 100)",
+        "refused",
+    ),
+    Call(
+        f"select * from moothill.search_find(%(ours)s, 'reviewing', {_UNIT}, null, 'wordllama_256', {_FILTERS}, "
+        "%(agent)s::text, 10, 10, 1, 1, 60, 100, 100)",
+        "nothing",
+    ),
+    Call(
+        f"select * from moothill.search_find(%(ours)s, null, null, %(agent)s, 'wordllama_256', {_FILTERS}, null, "
+        "10, 10, 1, 1, 60, 100, 100)",
+        "nothing",
+    ),
+    Call(
+        f"select * from moothill.search_find(%(ours)s, null, null, %(agent)s, '{MODEL}', {_FILTERS}, null, "
+        "10, 10, 1, 1, 60, 100, 100)",
+        "nothing",
+    ),
+    Call("select * from moothill.search_lost(%(tenant)s, null, null, null, null, null, 'reviewing')", "refused"),
+    Call(
+        "select nullif(agent_known, false) from moothill.search_lost(%(ours)s, null, null, null, null, %(agent)s::text, "
+        "'reviewing')",
+        "nothing",
+    ),
+    Call("select * from moothill.search_models(%(tenant)s)", "refused"),
+    Call("select mt.same_tenant(%(tenant)s)", "refused"),
+)
+# What looks from above all tenants, and why that is safe: no tenant's words reach another through it.
+ABOVE: Mapping[str, str] = {
+    "moothill.gate_tenants_match": "only operations of the platform's scope show what it finds",
+    "moothill.gate_tenants_page": "likewise",
+    "moothill.gate_tenant_create": "likewise",
+    "moothill.gate_tenant_status": "likewise",
+    "moothill.gate_key_find": "finds a key by the digest of its secret, before any tenant is known",
+    "moothill.gate_keys_used": "writes last uses of keys of all tenants in one batch",
+    "moothill.jobs_lease_acquire": "leases belong to processes",
+    "moothill.jobs_lease_renew": "likewise",
+    "moothill.jobs_lease_release": "likewise",
+    "moothill.jobs_lease_check": "likewise",
+    "moothill.jobs_schedules_register": "schedules belong to the platform; its scope is asked for",
+    "moothill.jobs_schedules_due": "likewise",
+    "moothill.jobs_schedule_begin": "likewise",
+    "moothill.jobs_schedule_end": "likewise",
+    "moothill.jobs_schedules": "likewise",
+    "moothill.jobs_schedule_ask": "likewise",
+    "moothill.jobs_schedule_pause": "likewise",
+    "moothill.jobs_queue_claim": "a runner takes whatever has waited longest; it then acts in that job's tenant",
+    "moothill.jobs_months_ahead": "makes partitions",
+    "moothill.jobs_tenants": "the scheduler goes from tenant to tenant",
+    "moothill.relay_register": "the relay reads one log of all tenants, and acts in the tenant of each event",
+    "moothill.relay_scout": "likewise",
+    "moothill.relay_window": "likewise",
+    "moothill.relay_skip": "likewise",
+    "moothill.relay_due": "likewise",
+    "moothill.embedding_admit": "makes the table of a model",
+    "mt.tenant": "tells the context",
+    "mt.actor": "likewise",
+    "mt.actor_kind": "likewise",
+    "mt.set_context": "sets the context: the one way in",
+    "mt.uuid7_floor": "arithmetic",
+    "mt.uuid7_time": "arithmetic",
+    "mt.tenant_lexeme": "arithmetic",
+    "mt.incarnation": "counts the lives of the database",
+    "mt.hold_embeddings": "an advisory lock: SQL can take it anyhow",
+}
+
+
+async def definers(ground: Ground) -> list[str]:
+    """Functions deal with our own rows, whatever ids they are given (A23)."""
+    known = {call.function for call in CALLS} | set(ABOVE)
+    found = [
+        f"{each.name}: say in definers.py what it may do with another tenant's ids"
+        for each in ground.catalog.functions
+        if each.name not in known
+    ]
+    found += [f"{name}: is no function that the application may call" for name in known - _names(ground)]
+    secrets = await ground.secrets(*ground.others)
+    before = await ground.fingerprint(*ground.others)
+    for call in CALLS:
+        if call.function not in _names(ground):
+            continue
+        outcome, after = await _made(ground, call, ground.theirs)
+        # What the caller gave may come back to it.
+        given = {str(value) for value in (await _values(ground, ground.theirs)).values()}
+        found += [f"{call.statement}: tells {word}" for word in secrets - given if word in outcome.text]
+        found += [f"{call.statement}: changed {table}" for table in before if before[table] != after[table]]
+        if call.expects == "refused" and outcome.state != REFUSED:
+            found.append(f"{call.statement}: not refused: {outcome}")
+        if call.expects == "nothing" and not _is_nothing(outcome):
+            found.append(f"{call.statement}: found something: {outcome}")
+        if call.expects in ("refused", "nothing"):
+            control, _ = await _made(ground, call, ground.ours)
+            if control.state is not None or call.expects == "nothing" and _is_nothing(control):
+                found.append(f"{call.statement}: does nothing with our own ids either: {control}")
+        found += await _beside(ground, call, before)
+    return found
+
+
+async def _beside(ground: Ground, call: Call, before: Mapping[str, str]) -> list[str]:
+    """The same call against the twin, whose ids are ours, and in no tenant at all."""
+    found: list[str] = []
+    outcome, after = await _made(ground, call, ground.twin)
+    if call.expects == "refused" and outcome.state != REFUSED:
+        found.append(f"{call.statement}: not refused for the twin: {outcome}")
+    found += [f"{call.statement}: changed {table} of the twin" for table in before if before[table] != after[table]]
+    outcome, after = await _made(ground, call, ground.theirs, inside=False)
+    if call.expects in ("refused", "nothing") and outcome.state is None and not _is_nothing(outcome):
+        found.append(f"{call.statement}: works in no tenant: {outcome}")
+    found += [f"{call.statement}: changed {table} from no tenant" for table in before if before[table] != after[table]]
+    return found
+
+
+def _names(ground: Ground) -> set[str]:
+    return {each.name for each in ground.catalog.functions}
+
+
+async def _made(ground: Ground, call: Call, target: Society, *, inside: bool = True) -> tuple[Outcome, dict[str, str]]:
+    """A call with a society's ids from our context, and what others have afterwards."""
+    values = await _values(ground, target)
+    made: Outcome | None = None
+    async with ground.rolled_back():
+        made = await ground.attempt_and_keep(call.statement, values, tenant=ground.ours if inside else None)
+        after = await ground.fingerprint(*ground.others)
+    return made, after
+
+
+async def _values(ground: Ground, society: Society) -> dict[str, Any]:
+    cursor = await ground.admin.execute(
+        "select (array_agg(event_id) filter (where next_attempt_at is not null))[1], "
+        "(array_agg(event_id) filter (where dead))[1] from moothill.parked_events where tenant_id = %s",
+        [society.id if society is not ground.twin else ground.ours.id],
+    )
+    due, dead = (await cursor.fetchall())[0]
+    return {
+        "ours": ground.ours.id,
+        "tenant": society.id,
+        "agent": society.agent,
+        "key": society.key,
+        "job": society.job,
+        "event": society.event,
+        "due": due,
+        "dead": dead,
+        "nobody": "00000000-0000-0000-0000-000000000000",
+    }
+
+
+def _is_nothing(outcome: Outcome) -> bool:
+    """No row, or one that says no."""
+    said = [value for row in outcome.rows for value in row if value not in (None, False, 0, "", "past")]
+    return outcome.state is None and not said

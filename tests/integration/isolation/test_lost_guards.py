@@ -1,0 +1,153 @@
+"""Each guard, lost: the attack that it stood against finds the hole. So none of the attacks is blind.
+
+`test_guards.py` shows that the self-check names the same losses and that nothing is served then.
+"""
+
+import os
+
+import pytest
+
+from moothill.database.guards import guards
+from tests.integration.isolation.intruder import Ground
+from tests.integration.isolation.probes import PROBES
+
+# guard -> the changes that lose it, and the attack that must notice. Never committed.
+LOST: dict[str, tuple[list[str], str]] = {
+    "forced_row_security": (["alter table moothill.agent_skills disable row level security"], "selects"),
+    "forced_row_security on the owner": (["alter table moothill.agents no force row level security"], "owners"),
+    "forced_row_security on a partition": (
+        ["alter table moothill.events_default disable row level security"],
+        "partitions_past_their_parents",
+    ),
+    "forced_row_security on a new table": (
+        [
+            "create table moothill.careless as select tenant_id, id from moothill.agents",
+            "grant select, insert on moothill.careless to moothill_app",
+        ],
+        "selects",
+    ),
+    "powerless_app": (
+        ["create role isolation_power noinherit bypassrls", "grant isolation_power to moothill_readonly"],
+        "roles",
+    ),
+    "bound_owner": (["alter table moothill.incarnations owner to moothill_app"], "tenantless_tables"),
+    "bound_owner of rows": (["alter table moothill.agents owner to postgres"], "owners"),
+    "invoker_views": (
+        [
+            "alter view moothill.v_active_agents set (security_invoker = false)",
+            "alter view moothill.v_active_agents owner to postgres",
+        ],
+        "views",
+    ),
+    "no_materialised_views": (
+        [
+            "create materialized view moothill.stale as select tenant_id, name from moothill.agents",
+            "grant select on moothill.stale to moothill_app",
+        ],
+        "views",
+    ),
+    "closed_partitions": (
+        ["grant select on moothill.events_default to moothill_auditor"],
+        "partitions_past_their_parents",
+    ),
+    "stable_accessor": (["alter function mt.tenant() immutable"], "cached_plans"),
+    "floor_and_one_policy": (
+        [
+            "drop policy tenant_floor on moothill.events",
+            "create policy every_row on moothill.events for select to moothill_app using (true)",
+        ],
+        "selects",
+    ),
+    "floor_and_one_policy, readable but not writable": (
+        [
+            "drop policy tenant_floor on moothill.agents",
+            "drop policy tenant_rows on moothill.agents",
+            "create policy tenant_rows on moothill.agents to moothill_app "
+            "using (tenant_id = mt.tenant()) with check (true)",
+        ],
+        "inserts",
+    ),
+    "tenant_keys": (
+        [
+            "delete from moothill.agent_skills s where tenant_id <> (select tenant_id from moothill.agents "
+            "where agent_id like 'basalt%')",
+            "create unique index careless_key on moothill.agent_skills (agent_id, skill)",
+        ],
+        "taken_keys",
+    ),
+    "tenant_references": (
+        [
+            "set local session_replication_role = replica",
+            "delete from moothill.agents where tenant_id in (select id from moothill.tenants where name like 'cobalt%')",
+            "set local session_replication_role = origin",
+            "alter table moothill.agent_cards drop constraint agent_cards_agent_fkey",
+            "alter table moothill.agents add constraint careless_key unique (id)",
+            "delete from moothill.agent_cards c where not exists (select from moothill.agents a where a.id = c.agent_id)",
+            "alter table moothill.agent_cards add constraint careless_fkey foreign key (agent_id) "
+            "references moothill.agents (id)",
+        ],
+        "references",
+    ),
+    "narrow_privileges": (["grant truncate on moothill.events to moothill_app"], "truncates"),
+    "narrow_privileges of a reader": (["grant delete on moothill.agent_tags to moothill_readonly"], "deletes"),
+    "tame_definers": (
+        [
+            "create or replace function moothill.gate_key_live(wanted uuid) returns setof moothill.api_keys "
+            "language sql stable security definer set search_path = pg_catalog, moothill, pg_temp "
+            "as $$ select * from moothill.api_keys where id = wanted $$"
+        ],
+        "definers",
+    ),
+    "tame_definers, a new one": (
+        [
+            "create function moothill.jobs_of(wanted uuid) returns setof moothill.jobs language sql "
+            "security definer set search_path = pg_catalog, moothill, pg_temp "
+            "as $$ select * from moothill.jobs where tenant_id = wanted $$",
+            "grant execute on function moothill.jobs_of(uuid) to moothill_app",
+        ],
+        "definers",
+    ),
+    "no_temporary_objects": (["grant create on schema moothill to moothill_app"], "new_objects"),
+    "no_default_privileges": (
+        ["alter default privileges for role moothill_owner in schema moothill grant select on tables to moothill_app"],
+        "newborn_tables",
+    ),
+}
+# What the attacks cannot show: they come as the application's role by themselves.
+ELSEWHERE = {"serving_role"}
+
+
+@pytest.mark.parametrize("name", LOST)
+async def test_its_attack_notices_the_loss_of(ground: Ground, name: str) -> None:
+    """A16, A17, A20, A21, A22, A24: the mutation of each guard, seen from the attacker's side."""
+    changes, probe = LOST[name]
+    async with ground.rolled_back(*changes) as open_ground:
+        assert await PROBES[probe](open_ground) != []
+
+
+def test_every_guard_is_lost_once() -> None:
+    assert {name.split()[0].rstrip(",") for name in LOST} == set(guards()) - ELSEWHERE
+
+
+@pytest.mark.parametrize("loss", ["disable", "no force", "floor"])
+async def test_the_loss_on_any_table_is_noticed(ground: Ground, loss: str) -> None:
+    """A21, A22: each table and partition in turn. The full size goes through every attack, the small one through its own."""
+    relations = [r for r in (*ground.catalog.tables, *ground.catalog.partitions) if r.is_secured]
+    for relation in relations:
+        if loss == "floor":
+            # The floor alone holds when somebody adds a policy that lets everything through ...
+            hole = f"create policy hole on moothill.{relation.name} using (true) with check (true)"
+            chosen = ["selects", "partitions_past_their_parents"] if relation.is_partition else ["selects", "updates"]
+            async with ground.rolled_back(hole) as holed:
+                for probe in chosen:
+                    assert await PROBES[probe](holed) == [], f"{relation.name}: {probe}"
+            changes, wanted = [hole, f"drop policy tenant_floor on moothill.{relation.name}"], chosen[-1]
+            # ... and without it the attacks notice.
+        else:
+            changes = [f"alter table moothill.{relation.name} {loss} row level security"]
+            wanted = "owners" if loss == "no force" else "partitions_past_their_parents"
+            wanted = wanted if relation.is_partition or loss == "no force" else "selects"
+        async with ground.rolled_back(*changes) as open_ground:
+            names = PROBES if os.environ.get("MOOTHILL_SOAK") else [wanted]
+            found = [finding for name in names for finding in await PROBES[name](open_ground)]
+        assert any(relation.name in finding for finding in found), relation.name
