@@ -4,6 +4,8 @@
 at a console in a process of its own.
 """
 
+import asyncio
+import inspect
 import os
 import shutil
 import subprocess
@@ -16,11 +18,12 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from nicegui import Client, core
+from nicegui.testing import User, user_simulation
+
 from moothill.console.app import Console
 from moothill.database.embedded import EmbeddedServer
 from moothill.moot import Moot
-from nicegui import Client, core
-from nicegui.testing import User, user_simulation
 from tests.conftest import DATABASE
 
 HOSTILE = "<script>window.hit=1</script><img src=x onerror=window.hit=1> [a](javascript:alert(1)) {{7*7}} ${7*7}"
@@ -66,6 +69,16 @@ async def visitor(console: Console) -> AsyncIterator[User]:
         yield user
 
 
+async def eventually(holds: Callable[[], Any]) -> None:
+    """Wait until something holds, at most five seconds."""
+    async with asyncio.timeout(5):
+        while True:
+            found = holds()
+            if await found if inspect.isawaitable(found) else found:
+                return
+            await asyncio.sleep(0.02)
+
+
 async def sign_in(user: User, secret: str) -> httpx.Response:
     """Give a key at the login form."""
     return await user.http_client.post("/login", data={"key": secret, "next": "/"})
@@ -100,7 +113,16 @@ def chromium() -> str:
 def console_address(server: EmbeddedServer, platform: Moot, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Address of a console in a process of its own, on the shared database."""
     chromium()
-    command = [sys.executable, "-m", "moothill.console", "--dsn-env", "CONSOLE_DSN", "--port", "0", "--until-stdin-ends"]
+    command = [
+        sys.executable,
+        "-m",
+        "moothill.console",
+        "--dsn-env",
+        "CONSOLE_DSN",
+        "--port",
+        "0",
+        "--until-stdin-ends",
+    ]
     log = tmp_path_factory.mktemp("console") / "log"
     with log.open("wb") as errors:
         process = subprocess.Popen(

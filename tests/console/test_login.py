@@ -4,10 +4,11 @@ from http.cookies import SimpleCookie
 
 import httpx
 import pytest
+from nicegui.testing import User
+
 from moothill.console import attempts
 from moothill.console.app import Console
 from moothill.moot import Moot
-from nicegui.testing import User
 from tests.console.conftest import key_of, sign_in
 
 HTML = {"accept": "text/html"}

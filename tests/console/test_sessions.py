@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 import pytest
+
 from moothill.console import attempts as attempts_module
 from moothill.console.attempts import Attempts, TooManyAttempts
 from moothill.console.sessions import (
@@ -31,7 +32,7 @@ class NoExecutor:
     async def run(self, operation: object, arguments: object, options: CallOptions) -> None:
         raise AssertionError("nothing is called here")
 
-    def iterate(self, operation: object, arguments: object, options: CallOptions) -> None:  # type: ignore[misc]
+    def iterate(self, operation: object, arguments: object, options: CallOptions) -> None:
         raise AssertionError("nothing is called here")
 
 
@@ -102,11 +103,11 @@ def test_a_session_begins_read_only_and_returns_to_it() -> None:
     store = SessionStore(clock)
     session = store.find(store.sign_in(None, signed_in()))
     assert session is not None
-    assert not session.may_change
+    found = [session.may_change]
     session.allow_changes()
-    assert session.may_change
+    found.append(session.may_change)
     clock.now += CHANGE_SECONDS
-    assert not session.may_change
+    assert [*found, session.may_change] == [False, True, False]
 
 
 def test_the_own_key_of_a_tenant_is_used_before_a_platform_key() -> None:

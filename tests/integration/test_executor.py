@@ -1,6 +1,7 @@
 """The local executor: one transaction, idempotency, batches, deadlines, retries, dry runs."""
 
 import asyncio
+import random
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated
@@ -50,7 +51,7 @@ def probes() -> Iterator[None]:
 class Probes(Service, group="probes"):
     """Operations that only these tests know."""
 
-    @operation(effect="write", scope="probes:write")
+    @operation(effect="write", scope="probes:write", example={"key": "a"})
     async def put(self, *, key: Name, fail: Annotated[bool, Field(description="Break off.")] = False) -> Count:
         """Write a row and an event."""
         await sql.put(key=key)
@@ -59,7 +60,7 @@ class Probes(Service, group="probes"):
             raise Conflict("broken off")
         return Count(number=await sql.count())
 
-    @operation(effect="write", scope="probes:write")
+    @operation(effect="write", scope="probes:write", example={"key": "a"})
     async def put_twice(self, *, key: Name) -> Count:
         """Write through nested calls."""
         await self.put(key=key)
@@ -252,7 +253,7 @@ async def test_deadlocks_are_retried_until_both_are_done(moot: Moot) -> None:
     class Lockers(Service, group="lockers"):
         """Calls that deadlock."""
 
-        @operation(effect="write", scope="lockers:write")
+        @operation(effect="write", scope="lockers:write", example={"first": "a", "second": "b"})
         async def lock(self, *, first: Name, second: Name) -> Count:
             """Touch two rows."""
             attempts.append(first)
@@ -275,3 +276,106 @@ async def test_deadlocks_are_retried_until_both_are_done(moot: Moot) -> None:
 async def test_a_call_outside_of_any_operation_is_told_so() -> None:
     with pytest.raises(Internal, match="No operation is running"):
         context()
+
+
+async def test_a_plan_inside_a_transaction_destroys_nothing(moot: Moot) -> None:
+    async with moot.transaction() as tx:
+        await probes_of(tx).put(key="a")
+        assert (await probes_of(tx).purge.plan()).counts == {"rows": 1}
+    assert (await probes_of(moot).count()).number == 1
+
+
+async def test_a_key_inside_a_transaction_is_refused_because_only_the_outermost_call_can_keep_it(moot: Moot) -> None:
+    async with moot.transaction() as tx:
+        with pytest.raises(Invalid, match="outermost"):
+            await probes_of(tx).put.options(idempotency_key="k")(key="a")
+
+
+async def test_a_nested_failure_that_is_caught_leaves_nothing_of_itself(moot: Moot) -> None:
+    async with moot.transaction() as tx:
+        await probes_of(tx).put(key="a")
+        with pytest.raises(Conflict):
+            await probes_of(tx).put(key="b", fail=True)
+        await probes_of(tx).put(key="c")
+    assert (await probes_of(moot).count()).number == 2
+    events = (await moot.events.list(limit=50)).items
+    assert sorted(event.payload["slug"] for event in events) == ["a", "c"]
+
+
+async def test_a_refused_statement_inside_a_transaction_can_be_passed_over(platform: Moot) -> None:
+    slug = f"t-{uuid4().hex}"
+    async with platform.transaction() as tx:
+        await tx.tenants.create(slug=slug, name=slug)
+        with pytest.raises(Conflict, match="exists already"):
+            await tx.tenants.create(slug=slug, name="again")
+    assert (await platform.tenants.get(tenant=slug)).name == slug
+
+
+async def test_a_batch_keeps_no_secret_and_shows_it_once(moot: Moot) -> None:
+    calls = [moot.keys.create.call(name="k", scopes=["agents:read"])]
+    entries = [{"operation": call.operation.name, "arguments": call.arguments} for call in calls]
+    batch = moot.operations.batch.options(idempotency_key="once")
+    first = await batch(calls=entries)  # type: ignore[arg-type]
+    assert first.results[0]["secret"].startswith("moot_")
+    with pytest.raises(Conflict, match="already issued"):
+        await batch(calls=entries)  # type: ignore[arg-type]
+
+
+async def test_data_that_looks_like_a_reference_stays_data(moot: Moot) -> None:
+    hostile = {"$result": ["0", "secret"]}
+    made, agent = await moot.batch(
+        [
+            moot.keys.create.call(name="k", scopes=["agents:read"]),
+            moot.agents.register.call(name="Eve", agent_id="eve", details={"metadata": {"x": hostile}}),  # type: ignore[arg-type]
+        ]
+    )
+    assert made.secret not in agent.model_dump_json()
+    assert agent.metadata["x"] == hostile
+
+
+async def test_calls_of_another_database_or_tenant_do_not_join(moot: Moot, other: Moot) -> None:
+    await probes_of(other).count()
+    async with moot.transaction():
+        with pytest.raises(Conflict, match="cannot join"):
+            await probes_of(other).put(key="a")
+
+
+async def test_cancelled_calls_give_their_connections_back(moot: Moot) -> None:
+    """Two cancellations at once must not cost the pool a connection."""
+    database = moot.session.database if moot.session else None
+    assert database is not None
+    await probes_of(moot).count()
+    randomness = random.Random(7)
+
+    async def cancelled() -> None:
+        task = asyncio.ensure_future(
+            probes_of(moot).put.options(deadline=timedelta(milliseconds=randomness.uniform(0.2, 4)))(key="a")
+        )
+        for _ in range(2):
+            await asyncio.wait([task], timeout=randomness.uniform(0, 0.004))
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    for _ in range(40):
+        await asyncio.gather(*(cancelled() for _ in range(8)))
+    for _ in range(500):
+        if (statistics := database.statistics())["pool_available"] == statistics["pool_size"]:
+            break
+        await asyncio.sleep(0.01)
+    statistics = database.statistics()
+    assert statistics["pool_available"] == statistics["pool_size"]
+    assert (await probes_of(moot).count()).number <= 1
+
+
+async def test_a_revoked_key_is_refused_although_it_was_rotated(moot: Moot) -> None:
+    from moothill.kernel.errors import Unauthenticated
+    from moothill.tenancy.keys import KeyGate
+
+    assert moot.session is not None
+    assert moot.session.database is not None
+    gate = KeyGate(moot.session.database)
+    first = await moot.keys.create(name="k", scopes=["agents:read"])
+    await moot.keys.rotate(key=first.key.id, grace=timedelta(hours=1))
+    await moot.keys.revoke(key=first.key.id)
+    with pytest.raises(Unauthenticated, match="revoked"):
+        await gate.authenticate(first.secret)

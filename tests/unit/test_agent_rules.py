@@ -121,6 +121,13 @@ def test_relevance_never_reaches_that_of_the_very_name() -> None:
     assert rules.relevance(0.0, 0.0, -0.5) == 0
 
 
+def test_what_is_merely_nearest_is_no_answer() -> None:
+    assert rules.answers(1, None)
+    assert rules.answers(0, 0.25)
+    assert not rules.answers(0, 0.2)
+    assert not rules.answers(0, None)
+
+
 def test_a_key_is_made_from_the_words_of_a_name() -> None:
     assert rules.key_from_name("Ada Lovelace (the 1st)") == "ada-lovelace-the-1st"
     assert rules.key_from_name("審査 エージェント") == "審査-エージェント"

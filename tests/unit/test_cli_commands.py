@@ -81,7 +81,7 @@ class Gadgets(Service, group="gadgets"):
         page = Page[int].cut(rows, limit=limit, query=["gadgets"], key=lambda row: [row])
         return Page(items=[Gadget(name=f"gadget {row}") for row in page.items], next=page.next)
 
-    @operation(effect="write", scope="gadgets:write", mode="none")
+    @operation(effect="write", scope="gadgets:write", mode="none", example={"name": "a"})
     async def put(self, *, name: Text) -> Gadget:
         """Put one."""
         given = context().options
@@ -104,7 +104,7 @@ class Gadgets(Service, group="gadgets"):
             raise all_errors()["conflict"]("It broke off.")
         return Gadget(name=content or "", heard={"file": file})
 
-    @operation(effect="destroy", scope="gadgets:write", mode="none")
+    @operation(effect="destroy", scope="gadgets:write", mode="none", example={"name": "a"})
     async def purge(self, *, name: Text, reason: Annotated[str, Field(description="Why.")] = "") -> Gadget:
         """Purge one."""
         return Gadget(name=f"purged {name}", heard={"reason": reason})
@@ -115,7 +115,7 @@ class Gadgets(Service, group="gadgets"):
             raise all_errors()["not_found"]("There is no gadget 'nothing'.")
         return Plan(summary=f"Would purge {name}.", counts={"gadgets": 1})
 
-    @operation(effect="read", scope="gadgets:read", mode="none")
+    @operation(effect="read", scope="gadgets:read", mode="none", example={"kind": "conflict"})
     async def fail(self, *, kind: Text) -> Gadget:
         """Fail."""
         raise all_errors()[kind](f"It failed as {kind}.", field="kind")

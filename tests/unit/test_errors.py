@@ -74,3 +74,13 @@ def test_a_near_match_takes_any_text(text: str) -> None:
 @given(st.dictionaries(st.text(max_size=20), st.one_of(st.none(), st.integers(), st.text(max_size=20)), max_size=5))
 def test_any_problem_document_rebuilds(document: dict[str, object]) -> None:
     assert isinstance(from_problem(document), MoothillError)
+
+
+def test_two_errors_never_share_a_code_but_a_module_may_load_again() -> None:
+    again = type("TeapotShort", (Conflict,), {"__module__": TeapotShort.__module__, "__doc__": TeapotShort.__doc__})
+    assert errors.all_errors()["teapot_short"] is again
+    errors.register(TeapotShort)
+    with pytest.raises(TypeError, match="'teapot_short' is already that of .*TeapotShort"):
+        type("Another", (NotFound,), {"code": "teapot_short"})
+    with pytest.raises(TypeError, match="kind 'odd' is none of"):
+        type("Odd", (MoothillError,), {"kind": "odd"})

@@ -156,6 +156,7 @@ def test_an_error_is_described_in_one_line() -> None:
     assert describe(ValueError("a\n  b")) == "ValueError: a b"
     assert describe(Conflict("taken")) == "conflict: taken"
     assert len(describe(ValueError("x" * 10_000))) == 500
+    assert describe(ValueError("a\x00b\ud800")) == "ValueError: ab?"
 
 
 def test_upkeep_says_what_it_found_and_nothing_when_all_is_well() -> None:

@@ -25,7 +25,7 @@ from .report import Row
 __all__ = ["run"]
 
 # Rounds, and writes of each writer in a round.
-_SCALES = {"quick": (3, 60), "full": (7, 500)}
+_SCALES = {"quick": (3, 40), "full": (7, 500)}
 WRITERS = 16
 TARGET = 4.0
 _SLOW_FLUSH = "-c commit_delay=2000 -c commit_siblings=0"

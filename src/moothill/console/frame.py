@@ -47,14 +47,15 @@ class Frame:
         if visit.view is not None:
             self._banner()
         with with_property(box("", "main"), "id", "main"):
-            Places({screen.path: self._shown(screen) for screen in self.screens}, root_path=visit.base, show_404=True)
+            routes = {screen.path: self._shown(screen) for screen in self.screens}
+            visit.renew = Places(routes, root_path=visit.base).refresh
         self._keys()
 
     # ------------------------------------------------------------ parts
 
     def _menu(self) -> None:
         self.drawer = ui.left_drawer(value=False, bordered=True).props("width=208 breakpoint=900 show-if-above")
-        with self.drawer, box("menu", "nav"):
+        with self.drawer, box("menu", "nav").mark("menu"):
             section = ""
             for screen in offered(self.screens, self.visit):
                 if screen.section != section:

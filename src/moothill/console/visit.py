@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from nicegui import Client
+from nicegui import Client, ui
 
 from ..kernel.authority import authorise
 from ..kernel.context import Actor, Principal
@@ -34,6 +34,7 @@ class Visit:
         moot: the society as this tab may see it; pages call nothing else.
         base_moot: the same without the noting of calls, to derive others from.
         base: what every address of this tab begins with.
+        renew: shows the current screen anew; the frame says how.
         held: events that arrived while live updates were paused.
     """
 
@@ -52,6 +53,7 @@ class Visit:
     is_hidden: bool = False
     held: list[Event] = field(default_factory=list)
     on_pause: list[Callable[[], None]] = field(default_factory=list)
+    renew: Callable[[], None] = lambda: None
     _subscribers: list[Callable[[Sequence[Event]], None]] = field(default_factory=list)
 
     @property
@@ -64,6 +66,13 @@ class Visit:
         """Address of a screen in this tab's tenant; empty values are left out."""
         given = {name: value for name, value in query.items() if value not in (None, "", [])}
         return f"{self.base}{path}" + (f"?{urlencode(given, doseq=True)}" if given else "")
+
+    def go(self, address: str) -> None:
+        """Show the screen of an address; where it is shown already, show it anew."""
+        if address == self.client.sub_pages_router.current_path:
+            self.renew()
+        else:
+            ui.navigate.to(address)
 
     def may(self, operation: str) -> bool:
         """Whether an operation exists here and the key covers it."""

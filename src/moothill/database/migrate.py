@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.up\.sql$")
+OWNER = "moothill_owner"
 _LOCK = 0x6D6F6F74
 _LOCK_TIMEOUT = "10s"
 _TOKEN = re.compile(
@@ -263,7 +264,7 @@ class Migrator:
 
     def script(self, migrations: list[Migration] | None = None) -> str:
         """The SQL that a DBA would run for these migrations, records included."""
-        parts = ["set role moothill_owner;"]
+        parts = [f"set role {OWNER};"]
         for migration in migrations if migrations is not None else history():
             begin, commit = ("begin;\n", "commit;\n") if migration.in_transaction else ("", "")
             record = (
@@ -349,7 +350,7 @@ class Migrator:
             raise unreachable(error) from None
         async with connecting as connection:
             try:
-                await connection.execute("set role moothill_owner")
+                await connection.execute(sql.SQL("set role {}").format(sql.Identifier(OWNER)))
             except psycopg.errors.InsufficientPrivilege:
                 raise NotTheMigrator() from None
             except psycopg.errors.InvalidParameterValue:

@@ -21,19 +21,22 @@ from psycopg.types.json import JsonbDumper, set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from ..kernel.context import SYSTEM, CallOptions, Context, Principal
-from ..kernel.errors import Exhausted, MoothillError, Unavailable
+from ..kernel.errors import Conflict, Exhausted, MoothillError, Unavailable
 from ..kernel.identifiers import NOBODY
 from ..kernel.settings import Settings
 from .address import connection_string, unreachable
 from .denials import OperationDenied
 from .sqlstate import SqlFailure, from_psycopg, translate
 from .transaction import PooledTransaction
-from .wire import Plans, Wire, WireConnection, compile_statement, is_stale_plan
+from .wire import Plans, Statement, Wire, WireConnection, compile_statement, is_stale_plan
 
 __all__ = ["Database", "run_plain"]
 
 _log = logging.getLogger("moothill.database")
 _LARGEST_SKEW = 300.0
+MOST_GATES = 10_000
+# A tenant that a session-level SET left on the connection, against all rules, is nobody's here.
+_NO_TENANT = compile_statement("reset app.current_tenant")
 
 
 class PoolExhausted(Exhausted):
@@ -62,6 +65,7 @@ class Database:
         self._gates: dict[UUID, asyncio.Semaphore] = {}
         self._share = max(1, int(settings.pool_max * settings.tenant_share))
         self._plans = Plans()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.is_pooled_outside = False
         self.written: Callable[[UUID], None] | None = None
 
@@ -74,6 +78,7 @@ class Database:
             PoolExhausted: the server has no room for the smallest pool.
             ClockSkew: the clocks differ by more than five minutes.
         """
+        self._loop = asyncio.get_running_loop()
         conninfo = connection_string(self._dsn, self.settings)
         try:
             async with await AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as first:
@@ -96,6 +101,9 @@ class Database:
             max_idle=self.settings.idle_timeout.total_seconds(),
             max_lifetime=self.settings.max_lifetime.total_seconds(),
             configure=self._configure,
+            # With a reset, a worker of the pool takes connections back: in the caller's task, a second
+            # cancellation could interrupt that and lose the connection for good.
+            reset=_nothing,
             open=False,
             name="moothill",
         )
@@ -116,6 +124,8 @@ class Database:
         """A connection of the pool, within the tenant's share of it."""
         if self._pool is None:
             raise Unavailable("The database is closed; use the Moot inside its `async with`.")
+        if self._loop is not asyncio.get_running_loop():
+            raise Conflict("This Moot was opened in another event loop; open one for each loop.")
         gate = self._gate(tenant)
         wait = self.settings.connect_timeout.total_seconds()
         if gate.locked():
@@ -161,10 +171,10 @@ class Database:
             request_id=context.request_id,
             options=CallOptions(reason=context.options.reason),
         )
-        call.record(OperationDenied(operation=context.operation, code=error.code))
         try:
             async with self.begin(call, single=False) as unit:
-                await unit.fetch("select", {})
+                call.transaction = unit
+                call.record(OperationDenied(operation=context.operation, code=error.code))
                 await unit.finish(call)
         except MoothillError as failure:
             _log.warning("denial_not_recorded", extra={"operation": context.operation, "code": failure.code})
@@ -191,8 +201,8 @@ class Database:
         key = tenant or UUID(int=0)
         gate = self._gates.get(key)
         if gate is None:
-            if len(self._gates) > 10_000:
-                self._gates = {kept: held for kept, held in self._gates.items() if held.locked()}
+            if len(self._gates) > MOST_GATES:
+                self._gates = {kept: held for kept, held in self._gates.items() if held._value < self._share}
             gate = self._gates[key] = asyncio.Semaphore(self._share)
         return gate
 
@@ -212,6 +222,10 @@ class Database:
         connection.wire = Wire(connection, prepares=not self.is_pooled_outside, plans=self._plans)
 
 
+async def _nothing(connection: WireConnection) -> None:
+    """Tenant and actor are set inside transactions only, so nothing stays behind on a connection."""
+
+
 def _dump_json(value: Any) -> bytes:
     return orjson.dumps(value, default=str)
 
@@ -221,15 +235,15 @@ async def run_plain(
 ) -> list[dict[str, Any]]:
     """Run one statement outside of an operation and of any tenant, with our errors."""
     wire = connection.wire or Wire(connection)
-    trip = [(compile_statement(sql), parameters or {})]
+    trip: list[tuple[Statement, Mapping[str, Any]]] = [(_NO_TENANT, {}), (compile_statement(sql), parameters or {})]
     try:
         try:
-            ((rows, _),) = await wire.trip(trip)
+            (_, (rows, _)) = await wire.trip(trip)
         except psycopg.Error as error:
             # Outside of a transaction nothing stands in the way of preparing it anew.
             if not is_stale_plan(error):
                 raise
-            ((rows, _),) = await wire.trip(trip)
+            (_, (rows, _)) = await wire.trip(trip)
     except psycopg.Error as error:
         raise translate(from_psycopg(error), "statement") from None
     return rows

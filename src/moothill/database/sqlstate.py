@@ -72,7 +72,9 @@ class AccessRefused(errors.Forbidden):
 
 def from_psycopg(error: psycopg.Error) -> SqlFailure:
     """The failure that a driver's error carries, with the text kept for the log only."""
-    sqlstate = error.sqlstate or ("08006" if isinstance(error, psycopg.OperationalError) else "XX000")
+    # What never reached the server has no code: a broken connection, or a value that cannot be sent.
+    own = {psycopg.OperationalError: "08006", psycopg.DataError: "22000"}
+    sqlstate = error.sqlstate or next((code for kind, code in own.items() if isinstance(error, kind)), "XX000")
     return SqlFailure(sqlstate, error.diag.message_primary or str(error), stale=is_stale_plan(error))
 
 
@@ -89,6 +91,8 @@ def translate(failure: SqlFailure, place: str) -> errors.MoothillError:
         "23P01": AlreadyExists,
         "23514": RuleBroken,
         "23502": RuleBroken,
+        "08P01": errors.DatabaseError,  # our own mistake in a statement, not a broken connection
+        "25P03": ConnectionLost,
         "25P02": TransactionFailed,
         "42501": AccessRefused,
         "55P03": LockTimeout,
@@ -103,4 +107,5 @@ def translate(failure: SqlFailure, place: str) -> errors.MoothillError:
     found = exact.get(state) or classes.get(state[:2])
     if found is None or found is AccessRefused:
         _log.error("statement_failed", extra={"sqlstate": state, "detail": failure.primary, "query": place})
-    return (found or errors.DatabaseError)()
+    # A read that lost its connection may be tried again; the executor knows which call is one.
+    return found(lost=True) if found is ConnectionLost else (found or errors.DatabaseError)()

@@ -5,13 +5,15 @@ trip. Tenant and actor are set inside the transaction by `mt.set_context`, which
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from ..kernel.context import Context
-from ..kernel.errors import Conflict, Internal
+from ..kernel.errors import Conflict, Internal, OutcomeUnknown
 from ..kernel.events import PendingEvent, dumps
 from ..kernel.identifiers import uuid7
 from ..kernel.local import Remembered
@@ -50,6 +52,11 @@ where tenant_id = %(tenant)s and actor = %(actor)s and operation = %(operation)s
 """
 
 
+@lru_cache(maxsize=256)
+def _savepoint(command: str, depth: int) -> Statement:
+    return compile_statement(f"{command} nested_{depth}")
+
+
 class TransactionOver(Conflict):
     """The transaction that this call would join has ended; await what you start inside of one before it ends."""
 
@@ -57,7 +64,18 @@ class TransactionOver(Conflict):
 class PooledTransaction:
     """A transaction on a pooled connection; the executor opens, fills and finishes it."""
 
-    __slots__ = ("_call", "_connection", "_finished", "_over", "_single", "_started", "_statement_timeout", "_wire")
+    __slots__ = (
+        "_call",
+        "_connection",
+        "_depth",
+        "_finished",
+        "_over",
+        "_prelude",
+        "_single",
+        "_started",
+        "_statement_timeout",
+        "_wire",
+    )
 
     def __init__(self, connection: WireConnection, call: Context, *, single: bool, statement_timeout: float) -> None:
         self._connection = connection
@@ -68,6 +86,9 @@ class PooledTransaction:
         self._started = False
         self._finished = False
         self._over = False
+        # Savepoints travel with the next statement, so that they cost no round trip of their own.
+        self._prelude: list[Statement] = []
+        self._depth = 0
 
     @property
     def wrote(self) -> bool:
@@ -81,9 +102,31 @@ class PooledTransaction:
             return (await self._trip(trip))[0][0]
         if self._started:
             raise Internal(f"{self._call.operation} is declared single but ran a second statement.")
+        self._commits()
         answers = await self._trip([*trip, (_COMMIT, {})])
         self._finished = True
         return answers[0][0]
+
+    def enter(self) -> None:
+        """A nested write begins: what it does can be undone by itself."""
+        self._depth += 1
+        self._prelude.append(_savepoint("savepoint", self._depth))
+
+    async def leave(self, *, failed: bool) -> None:
+        """The nested write ended; when it failed, nothing of it is kept."""
+        began = _savepoint("savepoint", self._depth)
+        release = _savepoint("release savepoint", self._depth)
+        back = _savepoint("rollback to savepoint", self._depth)
+        self._depth -= 1
+        if began in self._prelude:
+            # It sent no statement, so there is nothing to release or to undo.
+            del self._prelude[self._prelude.index(began) :]
+        elif not failed:
+            self._prelude.append(release)
+        elif not self._over and not self._connection.closed:
+            self._prelude.clear()
+            with suppress(psycopg.Error):
+                await self._wire.trip([(back, {}), (release, {})])
 
     def follow_up(self) -> None:
         """Let a single read ask once more, in a transaction of its own; elsewhere there is nothing to let."""
@@ -107,12 +150,19 @@ class PooledTransaction:
         if self._connection.pgconn.transaction_status == TransactionStatus.INERROR:
             # The server would answer this COMMIT with a rollback, and no error: the body passed over a failure.
             raise TransactionFailed()
+        self._commits()
         events = [(_EVENT, self._event_values(context, event)) for event in context.pending]
         try:
             await self._trip([*events, (_COMMIT, {})])
         except SqlFailure as failure:
+            if failure.sqlstate.startswith(("08", "57P")) and not self._call.read_only:
+                raise OutcomeUnknown(operation=context.operation) from None
             raise translate(failure, "commit") from None
         self._finished = True
+
+    def _commits(self) -> None:
+        if not self._call.read_only:
+            self._call.marks.add("committing")
 
     async def remember(self, key: str, digest: str) -> Remembered | None:
         """Claim an idempotency key; a concurrent claim waits here until the first call ends."""
@@ -147,10 +197,14 @@ class PooledTransaction:
             raise TransactionOver()
         opening: list[tuple[Statement, Mapping[str, Any]]] = []
         if not self._started:
-            self._started = True
             opening = [(_BEGIN[self._call.read_only], {}), (_CONTEXT, self._context_values())]
+        opening += [(statement, {}) for statement in self._prelude]
         try:
-            answers = await self._wire.trip([*opening, *statements])
+            ready = self._wire.dump([*opening, *statements])
+            # Only what can be sent opens the transaction: a value that cannot must not leave it half open.
+            self._started = True
+            self._prelude.clear()
+            answers = await self._wire.send(ready)
         except psycopg.Error as error:
             raise from_psycopg(error) from None
         return answers[len(opening) :]
@@ -186,6 +240,6 @@ class PooledTransaction:
             "real_actor": real.id if real else None,
             "operation": event.operation,
             "request": call.request_id,
-            "reason": call.options.reason,
+            "reason": event.reason,
             "payload": dumps(event.payload),
         }

@@ -58,6 +58,9 @@ def compile_statement(sql: str) -> Statement:
     return Statement(_PLACEHOLDER.sub(place, sql).encode(), tuple(names))
 
 
+Ready = list[tuple[Statement, list[Any], list[Any]]]
+
+
 class WireConnection(AsyncConnection[DictRow]):
     """A pooled connection that remembers what is prepared on it."""
 
@@ -99,10 +102,25 @@ class Wire:
         Raises:
             psycopg.Error: the first failure; what follows it in the trip was not run.
         """
+        return await self.send(self.dump(statements))
+
+    def dump(self, statements: Sequence[tuple[Statement, Mapping[str, Any]]]) -> Ready:
+        """The statements with their values as the server takes them; nothing is sent.
+
+        Raises:
+            psycopg.Error: a value is missing or cannot be sent.
+        """
         transformer = self._transformer
         if transformer is None:
             transformer = self._transformer = Transformer(self.connection)
-        ready = [(statement, *_dump(transformer, statement, values)) for statement, values in statements]
+        return [(statement, *_dump(transformer, statement, values)) for statement, values in statements]
+
+    async def send(self, ready: Ready) -> list[tuple[Rows, int]]:
+        """Send what was dumped and read all answers.
+
+        Raises:
+            psycopg.Error: the first failure; what follows it in the trip was not run.
+        """
         if self._age != self.plans.age:
             self._prepared.clear()
             self._age = self.plans.age
@@ -113,9 +131,10 @@ class Wire:
             if is_stale_plan(error):
                 self.plans.age += 1
             raise
-        return [self._read(transformer, result) for result in results]
+        assert self._transformer is not None
+        return [self._read(self._transformer, result) for result in results]
 
-    def _run(self, pgconn: PGconn, ready: Sequence[tuple[Statement, list[Any], list[Any]]]) -> PQGen[list[PGresult]]:
+    def _run(self, pgconn: PGconn, ready: Ready) -> PQGen[list[PGresult]]:
         pgconn.enter_pipeline_mode()
         # One entry per answer: the statement it prepares, or None for an execution.
         prepares: list[tuple[bytes, bytes] | None] = []
@@ -176,12 +195,22 @@ def _dump(
             dumped.append(None)
             formats.append(0)
         elif isinstance(value, str):
-            dumped.append(value.encode())
+            dumped.append(_text(value))
             formats.append(0)
         else:
             dumped.append(transformer.get_dumper(value, PyFormat.TEXT).dump(value))
             formats.append(0)
     return dumped, formats
+
+
+def _text(value: str) -> bytes:
+    """A text as the server takes it; libpq would cut it at a NUL without a word."""
+    if "\x00" in value:
+        raise psycopg.errors.CharacterNotInRepertoire("a text holds a NUL character")
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        raise psycopg.errors.CharacterNotInRepertoire("a text holds a lone surrogate") from None
 
 
 def _collect(pgconn: PGconn) -> Generator[Any, Any, list[PGresult]]:

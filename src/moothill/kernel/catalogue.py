@@ -52,7 +52,8 @@ class BatchEntry(BaseModel):
     operation: OperationName
     arguments: dict[str, Any] = Field(
         default_factory=dict,
-        description='Its arguments; `{"$result": ["label", "field"]}` stands for a place in an earlier result.',
+        description='Its arguments; `{"$result": ["label", "field"]}` stands for a place in an earlier result, '
+        'and `{"$literal": x}` for x as it is, whatever it looks like.',
     )
     label: str | None = Field(None, max_length=100, description="Name for references; default: its position, from 0.")
 
@@ -154,7 +155,9 @@ class Operations(Service, group="operations"):
                 error.context["position"] = position
                 raise
             ordered.append(found.signature.dump(result))
-            results[str(position)] = results[entry.label or str(position)] = ordered[-1]
+            results.setdefault(str(position), ordered[-1])
+            if entry.label is not None:
+                results[entry.label] = ordered[-1]
         return BatchOutcome(results=ordered)
 
 
@@ -162,6 +165,8 @@ def _resolve(value: Any, results: Mapping[str, Any], where: str) -> Any:
     if isinstance(value, Mapping):
         if set(value) == {"$result"}:
             return _look_up(value["$result"], results, where)
+        if set(value) == {"$literal"}:
+            return value["$literal"]
         return {key: _resolve(item, results, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, list):
         return [_resolve(item, results, f"{where}.{index}") for index, item in enumerate(value)]
@@ -189,9 +194,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Reference):
         return value.as_json()
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return _plain(value.model_dump(mode="json"))
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        plain = {key: _plain(item) for key, item in value.items()}
+        # Data that looks like a reference is data: an agent's text must not reach for another result.
+        return {"$literal": plain} if set(plain) in ({"$result"}, {"$literal"}) else plain
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
     return value

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
@@ -58,6 +58,7 @@ class Principal:
     actor: Actor
     scopes: frozenset[str]
     key: UUID | None = None
+    key_expires_at: datetime | None = None
     real_actor: Actor | None = None
 
     def may(self, scope: str) -> bool:
@@ -117,10 +118,25 @@ class Transaction(Protocol):
         """Let a `single` read ask once more (for a near name, when it found nothing)."""
         ...
 
+    def enter(self) -> None:
+        """A nested write begins: what it does can be undone by itself."""
+        ...
+
+    async def leave(self, *, failed: bool) -> None:
+        """The nested write ended; when it failed, nothing of it is kept."""
+        ...
+
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """One call in progress."""
+    """One call in progress.
+
+    Attributes:
+        owner: the runtime that runs it; a call through another one cannot join its transaction.
+        single: its only statement commits, so it must write its own event.
+        marks: what is known of the whole call, nested ones included: `secret` (a result that is shown
+            once), `committing` (COMMIT is on its way, so its outcome may stay unknown).
+    """
 
     principal: Principal
     operation: str
@@ -132,8 +148,11 @@ class Context:
     parent: "Context | None" = None
     door: str = "sdk"
     read_only: bool = False
+    single: bool = False
     expires: float | None = None
+    owner: object = None
     pending: list[PendingEvent] = field(default_factory=list)
+    marks: set[str] = field(default_factory=set)
 
     @property
     def tenant(self) -> UUID:
@@ -171,6 +190,10 @@ class Context:
         """
         if self.read_only:
             raise Internal(f"{self.operation} is declared a read and may not record {payload.kind}.")
+        if self.transaction is None:
+            raise Internal(f"{self.operation} records {payload.kind} outside of a transaction; nothing would keep it.")
+        if self.single:
+            raise Internal(f"{self.operation} is declared single; its statement must write {payload.kind} itself.")
         self.pending.append(
             PendingEvent(
                 kind=payload.kind,
@@ -178,6 +201,7 @@ class Context:
                 subject=subject,
                 subjects=tuple(subjects),
                 operation=self.operation,
+                reason=self.options.reason,
                 payload=payload.model_dump(mode="json"),
             )
         )

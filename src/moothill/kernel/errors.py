@@ -85,7 +85,15 @@ class MoothillError(Exception):
         super().__init_subclass__(**kwargs)
         if "kind" not in cls.__dict__ or "code" in cls.__dict__:
             cls.code = cls.__dict__.get("code", _snake(cls.__name__))
-        _BY_CODE.setdefault(cls.code, cls)
+        if cls.kind not in KINDS:
+            raise TypeError(f"{cls.__qualname__}: the kind {cls.kind!r} is none of {', '.join(KINDS)}")
+        other = _BY_CODE.get(cls.code, cls)
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(
+                f"{cls.__module__}.{cls.__qualname__}: the code {cls.code!r} is already that of "
+                f"{other.__module__}.{other.__qualname__}; rename one"
+            )
+        _BY_CODE[cls.code] = cls
 
     def __init__(self, message: str | None = None, /, **context: Any) -> None:
         self.message = message or (type(self).__doc__ or "Something went wrong.").strip().splitlines()[0]
@@ -192,6 +200,10 @@ class Internal(MoothillError):
 
     kind = "internal"
     code = "internal"
+
+
+class OutcomeUnknown(Unavailable):
+    """The answer to COMMIT did not come: the change may be stored or not. Look, or repeat it with the same key."""
 
 
 class DatabaseError(Internal):

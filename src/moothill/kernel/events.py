@@ -5,6 +5,7 @@ write records what happened with `context().record(...)`, and the executor appen
 writer's own transaction.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = ["EVENT_KINDS", "Event", "EventPayload", "PendingEvent"]
 
 EVENT_KINDS: dict[str, type["EventPayload"]] = {}
+_KIND = re.compile(r"[a-z_]+\.[a-z_]+")
 
 
 class EventPayload(BaseModel):
@@ -34,6 +36,11 @@ class EventPayload(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         if kind in EVENT_KINDS:
             raise TypeError(f"{cls.__qualname__}: the event kind {kind!r} is already {EVENT_KINDS[kind].__qualname__}")
+        if not _KIND.fullmatch(kind):
+            raise TypeError(f"{cls.__qualname__}: the event kind {kind!r} is not of the form 'agents.registered'")
+        for name, field in cls.model_fields.items():
+            if not field.description:
+                raise TypeError(f"{cls.__qualname__}.{name}: describe it with Field(description=...)")
         cls.kind, cls.version = kind, version
         EVENT_KINDS[kind] = cls
 
@@ -50,6 +57,7 @@ class PendingEvent:
     subject: UUID | None
     subjects: tuple[UUID, ...]
     operation: str
+    reason: str | None
     payload: Mapping[str, Any]
 
 

@@ -23,6 +23,7 @@ from .instruments import Instruments
 from .nudges import Nudges
 from .operation import Operation
 from .service import REGISTRY, SERVICES, Service
+from .signature import canonical_arguments
 
 __all__ = ["RETRIES", "LocalExecutor", "Runtime", "Transactions", "Unit", "entered"]
 
@@ -111,7 +112,9 @@ class LocalExecutor:
         """Run one call; see the module docstring for the order of things."""
         around = _current.get()
         if around is not None and around.transaction is not None:
-            return await self._run_nested(operation, arguments, around)
+            return await self._run_nested(operation, arguments, options, around)
+        if around is not None and around.read_only and operation.effect != "read" and around.owner is self.runtime:
+            raise errors.Internal(f"{around.operation} is declared a read and may not call {operation.name}.")
         started = time.perf_counter()
         call = self._context(operation, options)
         call.parent = around
@@ -137,9 +140,12 @@ class LocalExecutor:
         self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions
     ) -> AsyncIterator[Any]:
         """Run a stream: its body opens a short transaction per page by calling other operations."""
+        around = _current.get()
+        if around is not None and around.transaction is not None:
+            raise errors.Invalid(f"{operation.name} is a stream and cannot join a transaction; iterate it outside.")
         call = self._context(operation, options)
-        authorise(operation, call.principal)
         self.runtime.instruments.admit(call)
+        authorise(operation, call.principal)
         valid = operation.signature.validate(arguments)
         iterator = operation.body(self.service_of(operation), **valid)
         try:
@@ -169,6 +175,7 @@ class LocalExecutor:
             operation="transaction",
             options=options or CallOptions(),
             door=self.door,
+            owner=self.runtime,
         )
         async with self.runtime.database.begin(call, single=False) as unit:
             call.transaction = unit
@@ -191,13 +198,14 @@ class LocalExecutor:
             door=self.door,
             read_only=operation.effect == "read" or options.dry_run,
             expires=expires,
+            owner=self.runtime,
         )
 
     async def _run_root(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], call: Context) -> Any:
-        authorise(operation, call.principal)
         if call.parent is None:
             # A page of a stream is no call of its own: a busy feed must not use up its reader's rate.
             self.runtime.instruments.admit(call)
+        authorise(operation, call.principal)
         valid = operation.signature.validate(arguments)
         service = self.service_of(operation)
         body = operation.body
@@ -217,11 +225,13 @@ class LocalExecutor:
             with entered(call):
                 return await body(service, **valid)
         for attempt in range(RETRIES):
-            call.pending.clear()
+            # A task that an earlier attempt left behind holds that attempt's context, which is over.
+            trying = replace(call, pending=[])
             try:
-                return await self._attempt(operation, body, service, valid, call)
+                return await self._attempt(operation, body, service, valid, trying)
             except errors.MoothillError as error:
-                if not error.context.get("retry") or attempt == RETRIES - 1:
+                lost = error.context.get("lost") and operation.effect == "read" and attempt == 0
+                if not (error.context.get("retry") or lost) or attempt == RETRIES - 1:
                     raise
                 self.runtime.instruments.retried(operation)
             # Jitter keeps two losers of a deadlock from meeting again.
@@ -238,7 +248,7 @@ class LocalExecutor:
     ) -> Any:
         # A plan writes nothing, so there is nothing to repeat.
         key = None if call.options.dry_run else call.options.idempotency_key
-        single = operation.mode == "single" and key is None and not call.options.dry_run
+        single = call.single = operation.mode == "single" and key is None and not call.options.dry_run
         async with self.runtime.database.begin(call, single=single) as unit:
             if key is not None:
                 digest = _digest(operation, valid)
@@ -249,25 +259,40 @@ class LocalExecutor:
             try:
                 with entered(call):
                     result = await body(service, **valid)
-                if key is not None and not operation.signature.has_secret:
-                    await unit.store_result(key, operation.signature.dump(result))
+                if key is not None:
+                    secret = operation.signature.has_secret or "secret" in call.marks
+                    kept = {"secret": True} if secret else {"result": operation.signature.dump(result)}
+                    await unit.store_result(key, kept)
                 await unit.finish(call)
             finally:
                 call.transaction = None
         self.runtime.committed(call)
         return result
 
-    async def _run_nested(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], around: Context) -> Any:
-        if self.principal != around.principal:
+    async def _run_nested(
+        self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions, around: Context
+    ) -> Any:
+        if self.principal != around.principal or self.runtime is not around.owner:
             raise ForeignTransaction(operation=operation.name)
         authorise(operation, around.principal)
-        if around.read_only and operation.effect != "read":
+        if options.idempotency_key is not None:
+            raise errors.Invalid(
+                f"{operation.name} joins a transaction; an idempotency key belongs to the outermost call.",
+                field="idempotency_key",
+            )
+        is_read = operation.effect == "read" or options.dry_run
+        if around.read_only and not is_read:
             raise errors.Internal(f"{around.operation} is declared a read and may not call {operation.name}.")
         if operation.mode in ("none", "steps"):
             raise errors.Invalid(
                 f"{operation.name} manages its own transactions and cannot join one; call it by itself.",
                 operation=operation.name,
             )
+        body = operation.body
+        if options.dry_run:
+            if operation.plan_body is None:
+                raise errors.Invalid(f"{operation.name} destroys nothing, so it has no dry run.", field="dry_run")
+            body = operation.plan_body
         valid = operation.signature.validate(arguments)
         service = self.service_of(operation)
         inner = replace(
@@ -275,13 +300,36 @@ class LocalExecutor:
             operation=operation.name,
             parent=around,
             prepared=None,
-            read_only=operation.effect == "read",
+            single=False,
+            read_only=is_read,
+            options=replace(around.options, reason=options.reason or around.options.reason),
+            expires=_sooner(around.expires, options),
         )
-        if operation.prepare_body is not None:
+        if operation.prepare_body is not None and not options.dry_run:
             # Inside somebody else's transaction there is no "before BEGIN"; the work is done here.
             inner.prepared = await operation.prepare_body(service, **valid)
-        with entered(inner):
-            return await operation.body(service, **valid)
+        if operation.signature.has_secret:
+            around.marks.add("secret")
+        async with _deadline(inner):
+            if is_read:
+                with entered(inner):
+                    return await body(service, **valid)
+            return await self._undoable(body, service, valid, inner)
+
+    async def _undoable(self, body: Any, service: Service, valid: dict[str, Any], inner: Context) -> Any:
+        """Run a nested write so that, when it fails and the body around it goes on, nothing of it is kept."""
+        assert inner.transaction is not None
+        before = len(inner.pending)
+        inner.transaction.enter()
+        try:
+            with entered(inner):
+                result = await body(service, **valid)
+        except BaseException:
+            del inner.pending[before:]
+            await inner.transaction.leave(failed=True)
+            raise
+        await inner.transaction.leave(failed=False)
+        return result
 
 
 def _enqueueing(operation: Operation[Any, Any], valid: dict[str, Any]) -> tuple[Operation[Any, Any], dict[str, Any]]:
@@ -291,16 +339,23 @@ def _enqueueing(operation: Operation[Any, Any], valid: dict[str, Any]) -> tuple[
 
 
 def _digest(operation: Operation[Any, Any], valid: Mapping[str, Any]) -> str:
-    dumped = operation.signature.input_model.model_construct(**valid).model_dump_json(warnings=False)
-    return hashlib.sha256(f"{operation.name}\x00{dumped}".encode()).hexdigest()
+    canonical = canonical_arguments(operation.signature, valid)
+    return hashlib.sha256(operation.name.encode() + b"\x00" + canonical).hexdigest()
 
 
 def _replay(operation: Operation[Any, Any], earlier: Remembered, digest: str) -> Any:
     if earlier.digest != digest:
         raise IdempotencyConflict(operation=operation.name)
-    if operation.signature.has_secret:
+    if earlier.result is None or "secret" in earlier.result:
         raise AlreadyIssued(operation=operation.name)
-    return operation.signature.output.validate_python(earlier.result, strict=False)
+    return operation.signature.output.validate_python(earlier.result["result"], strict=False)
+
+
+def _sooner(expires: float | None, options: CallOptions) -> float | None:
+    if options.deadline is None:
+        return expires
+    wanted = time.monotonic() + options.deadline.total_seconds()
+    return wanted if expires is None else min(expires, wanted)
 
 
 class entered:
@@ -323,10 +378,15 @@ async def _deadline(call: Context) -> AsyncIterator[None]:
     if call.remaining is None:
         yield
         return
+    limit = asyncio.timeout(call.remaining)
     try:
-        async with asyncio.timeout(call.remaining):
+        async with limit:
             yield
     except TimeoutError:
+        if not limit.expired():
+            raise
+        if "committing" in call.marks:
+            raise errors.OutcomeUnknown(operation=call.operation) from None
         raise DeadlineExceeded(operation=call.operation) from None
 
 

@@ -5,7 +5,7 @@ is callable with exactly the method's keywords, and it also answers `.options(..
 (dry run) and `.call(...)` (an entry of a batch). Type checkers see the true signature.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import (
@@ -14,6 +14,7 @@ from typing import (
     Concatenate,
     Generic,
     Literal,
+    NoReturn,
     ParamSpec,
     Protocol,
     Self,
@@ -25,6 +26,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from .context import CallOptions
+from .errors import Invalid
 from .signature import Signature, read_signature
 
 if TYPE_CHECKING:
@@ -193,6 +195,24 @@ class Operation(Generic[P, R]):
     def __get__(self, instance: "Service | None", owner: type) -> "Self | BoundOperation[P, R]":
         return self if instance is None else BoundOperation(self, instance)
 
+    def check_example(self) -> None:
+        """Validate the example, which builds the input model: for a test, not for every start.
+
+        Raises:
+            TypeError: it breaks a rule of the operation's own parameters.
+        """
+        try:
+            self.signature.validate(self.example)
+        except Invalid as error:
+            raise TypeError(f"{self.name}: its example is not valid: {error.message}") from None
+
+    def __getitem__(self, item: Any) -> NoReturn:
+        # Reached where an annotation such as list[str] stands below an operation called `list`.
+        raise TypeError(
+            f"the operation {self.verb!r} hides the builtin of that name in the rest of its class; annotate with "
+            "Sequence[...] or an alias defined at module level"
+        )
+
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
 
@@ -218,6 +238,7 @@ class BoundOperation(Generic[P, R]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """Call it with its keywords."""
+        _keywords_only(self.operation, args)
         return self.service.executor.run(self.operation, kwargs, self.call_options)
 
     def options(
@@ -234,11 +255,13 @@ class BoundOperation(Generic[P, R]):
 
     def plan(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Plan]:
         """What the call would do, without doing it (destroying operations only)."""
+        _keywords_only(self.operation, args)
         dry = replace(self.call_options, dry_run=True)
         return self.service.executor.run(self.operation, kwargs, dry)
 
     def call(self, /, *args: P.args, **kwargs: P.kwargs) -> BatchCall:
         """This call as an entry of a batch; arguments may hold `earlier.result[...]`."""
+        _keywords_only(self.operation, args)
         return BatchCall(self.operation, kwargs, f"c{id(kwargs):x}")
 
 
@@ -252,7 +275,14 @@ class BoundStream(Generic[P, R]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:
         """Iterate it with its keywords."""
+        _keywords_only(self.operation, args)
         return self.service.executor.iterate(self.operation, kwargs, self.call_options)
+
+
+def _keywords_only(operation: Operation[Any, Any], positional: Sequence[object]) -> None:
+    if positional:
+        names = ", ".join(f"{name}=..." for name in operation.signature.fields)
+        raise TypeError(f"{operation.name} takes keywords only: {operation.name}({names})")
 
 
 class _OperationDecorator(Protocol):

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from .context import CallOptions
+from .declarations import check_group, check_operation, check_tool_names
 from .events import EventPayload
 from .operation import Operation
 
@@ -112,31 +113,25 @@ class Service:
         super().__init_subclass__(**kwargs)
         if group in SERVICES:
             raise TypeError(f"{cls.__qualname__}: the group {group!r} belongs to {SERVICES[group].__qualname__}")
-        cls.group = group
+        check_group(cls.__qualname__, group)
         found: dict[str, Operation[Any, Any]] = {}
+        schedules: dict[str, Schedule] = {}
+        handlers: dict[str, Handler] = {}
         for name, member in list(vars(cls).items()):
             if isinstance(member, Operation):
                 member.group, member.verb = group, name.rstrip("_")
-                _check(member)
+                check_operation(member)
                 found[member.verb] = member
             elif marked := getattr(member, "__moothill_schedule__", None):
-                SCHEDULES[f"{group}.{name}"] = Schedule(f"{group}.{name}", cls, name, *marked)
+                schedules[f"{group}.{name}"] = Schedule(f"{group}.{name}", cls, name, *marked)
             elif kinds := getattr(member, "__moothill_handles__", None):
-                HANDLERS[f"{group}.{name}"] = Handler(f"{group}.{name}", cls, name, kinds)
+                handlers[f"{group}.{name}"] = Handler(f"{group}.{name}", cls, name, kinds)
+        named = {operation.name: operation for operation in found.values()}
+        check_tool_names(cls.__qualname__, named, REGISTRY)
+        # Only a class that keeps every rule is known to anybody.
+        cls.group = group
         cls.operations = found
         SERVICES[group] = cls
-        REGISTRY.update({operation.name: operation for operation in found.values()})
-
-
-def _check(operation: Operation[Any, Any]) -> None:
-    """Refuse at import time what a door could not serve."""
-    signature = operation.signature
-    if not operation.summary:
-        raise TypeError(f"{operation.name}: its docstring's first line serves every door; write it")
-    if operation.effect == "destroy" and operation.plan_body is None:
-        raise TypeError(f"{operation.name}: a destroying operation declares its dry run with @{operation.verb}.plan")
-    for parameter in signature.parameters:
-        if not parameter.description:
-            raise TypeError(
-                f"{operation.name}({parameter.name}): describe it in Annotated[..., Field(description=...)]"
-            )
+        SCHEDULES.update(schedules)
+        HANDLERS.update(handlers)
+        REGISTRY.update(named)

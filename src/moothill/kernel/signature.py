@@ -1,22 +1,33 @@
 """Reading a method's signature once: its input model, its output, and what no door could render."""
 
+import base64
 import enum
 import inspect
+import json
 import types
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticSerializationError
 
-from .errors import Invalid
+from .errors import Internal, Invalid
 
-__all__ = ["InvalidArguments", "Parameter", "Signature", "check_plain", "read_signature"]
+__all__ = ["InvalidArguments", "Parameter", "Signature", "canonical_arguments", "check_plain", "read_signature"]
 
 MAX_DEPTH = 32
 _SCALARS = (str, int, float, bool, bytes, UUID, Decimal, datetime, date, timedelta)
@@ -94,8 +105,16 @@ class Signature:
         return {name: getattr(model, name) for name in self.fields}
 
     def dump(self, result: Any) -> Any:
-        """A result as JSON-ready Python."""
-        return self.output.dump_python(result, mode="json")
+        """A result as JSON-ready Python.
+
+        Raises:
+            Internal: the operation returned what it does not declare; its value is not repeated.
+        """
+        try:
+            return self.output.dump_python(result, mode="json")
+        except (PydanticSerializationError, UnicodeError, AttributeError, RecursionError) as error:
+            found = type(result).__name__
+            raise Internal(f"{self.name} returned a {found} that its declared result cannot carry.") from error
 
 
 def _explain(signature: Signature, error: ValidationError) -> InvalidArguments:
@@ -164,6 +183,8 @@ def read_signature(name: str, body: Callable[..., Any], *, stream: bool, output:
     fields: dict[str, Any] = {}
     for parameter in list(inspect.signature(body).parameters.values())[1:]:
         where = f"{name}({parameter.name})"
+        if parameter.name.startswith("_"):
+            raise TypeError(f"{where}: the name of a parameter does not begin with an underscore")
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             raise TypeError(f"{where}: parameters of an operation are keyword-only")
         if parameter.name not in hints:
@@ -173,6 +194,8 @@ def read_signature(name: str, body: Callable[..., Any], *, stream: bool, output:
         required = parameter.default is inspect.Parameter.empty
         fields[parameter.name] = (annotation, ... if required else parameter.default)
         bare, is_list = _bare(annotation)
+        if bare is AwareDatetime:
+            bare = datetime  # what a door shows; the model keeps the rule
         parameters.append(
             Parameter(
                 name=parameter.name,
@@ -232,6 +255,8 @@ def _refuse_unrenderable(where: str, annotation: Any) -> None:
         raise TypeError(
             f"{where}: a union other than Optional cannot be an option of the command line; choose one type"
         )
+    if bare is datetime:
+        raise TypeError(f"{where}: a datetime without a zone is a guess; annotate it as pydantic.AwareDatetime")
     if bare in (inspect.Parameter.empty, Any):
         raise TypeError(f"{where}: Any cannot be documented; name the type")
 
@@ -250,3 +275,65 @@ def _extra(annotation: Any) -> Mapping[str, Any]:
         if isinstance(item, FieldInfo) and isinstance(item.json_schema_extra, dict):
             return item.json_schema_extra
     return {}
+
+
+def canonical_arguments(signature: Signature, valid: Mapping[str, Any]) -> bytes:
+    """Validated arguments as bytes: equal for equal arguments, in every process, however they were written.
+
+    Sets and keys are sorted, a moment is one in UTC, 1 and 1.0 and -0.0 and 0.0 are the same number.
+    Values that JSON does not have carry their type, so that no text passes for one. Secrets stand in
+    it as they are: hash it, never keep it.
+    """
+    canonical = _canonical({name: valid[name] for name in signature.fields if name in valid})
+    return f"{signature.name}\n{_compact(canonical)}".encode("utf-8", "surrogatepass")
+
+
+def _compact(canonical: Any) -> str:
+    return json.dumps(canonical, separators=(",", ":"))
+
+
+def _canonical(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, enum.Enum):
+        return _canonical(value.value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        # A whole number travels as 1 or as 1.0, as each client writes it; the rest has one shortest form.
+        return int(value) if value.is_integer() else ["float", repr(float(value))]
+    if isinstance(value, BaseModel):
+        value = dict(value)
+    if isinstance(value, Mapping):
+        return ["map", sorted(([_canonical(key), _canonical(item)] for key, item in value.items()), key=_compact)]
+    if isinstance(value, set | frozenset):
+        return ["set", sorted((_canonical(item) for item in value), key=_compact)]
+    if isinstance(value, list | tuple):
+        return ["list", [_canonical(item) for item in value]]
+    return _canonical_scalar(value)
+
+
+def _canonical_scalar(value: Any) -> list[Any]:
+    if isinstance(value, bytes | bytearray):
+        return ["bytes", base64.b64encode(value).decode()]
+    if isinstance(value, Decimal):
+        return ["decimal", _canonical_decimal(value)]
+    if isinstance(value, datetime):
+        return ["datetime", (value.astimezone(UTC) if value.tzinfo else value).isoformat()]
+    if isinstance(value, timedelta):
+        return ["microseconds", value // timedelta(microseconds=1)]
+    if isinstance(value, SecretStr):
+        return ["secret", value.get_secret_value()]
+    return [type(value).__name__, str(value)]
+
+
+def _canonical_decimal(value: Decimal) -> str:
+    """Without trailing zeros, and without rounding to a context's precision."""
+    sign, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int):  # NaN and the infinities
+        return str(value)
+    text = "".join(map(str, digits)).lstrip("0")
+    kept = text.rstrip("0")
+    return f"{'-' if sign and kept else ''}{kept or '0'}e{exponent + len(text) - len(kept) if kept else 0}"

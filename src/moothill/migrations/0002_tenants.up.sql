@@ -4,7 +4,8 @@
 create table moothill.tenants (
   id uuid not null constraint tenants_pkey primary key,
   slug text not null constraint tenants_slug_key unique
-    constraint tenants_slug_check check (slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
+    constraint tenants_slug_check check (
+      slug ~ '^[a-z0-9][a-z0-9-]{0,62}$' and slug !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'),
   project text not null default 'default-project',
   name text not null,
   status text not null default 'active' constraint tenants_status_check check (status in ('active', 'suspended')),
@@ -156,7 +157,8 @@ as $$
   set revoked_at = case when moment is null then now() else revoked_at end,
       expires_at = case when moment is null then expires_at else least(coalesce(expires_at, moment), moment) end,
       replaced_by = coalesce(successor, replaced_by)
-  where tenant_id = mt.tenant() and id = wanted and revoked_at is null and replaced_by is null
+  where tenant_id = mt.tenant() and id = wanted and revoked_at is null
+    and (replaced_by is null or successor is null)
     and (expires_at is null or expires_at > now())
   returning *;
 $$;

@@ -619,13 +619,11 @@ create function moothill.search_vector_statement(relation text, lift boolean, ki
   returns text
   language sql immutable parallel safe as $$
   select format(
-    case when exact then
-      'with every as materialized (select e.item_id, e.vector operator(public.<#>) $7 as distance from %1$s where %2$s), '
-      'close as materialized (select item_id, distance from every order by distance limit $8) '
-    else
-      'with close as materialized (select e.item_id, e.vector operator(public.<#>) $7 as distance from %1$s where %2$s '
-      'order by e.vector operator(public.<#>) $7 limit $8) '
-    end ||
+    'with close as materialized (select e.item_id, e.vector operator(public.<#>) $7 as distance from %1$s where %2$s '
+    'order by '
+    -- An expression is no index's order: every row is compared.
+    || case when exact then '(e.vector operator(public.<#>) $7) + 0' else 'e.vector operator(public.<#>) $7' end
+    || ' limit $8) ' ||
     case when lift then
       'select i.agent_id, (array_agg(c.item_id order by c.distance, c.item_id))[1], -min(c.distance), '
       '(select count(*) from close) from close c '
@@ -704,7 +702,7 @@ declare
   all_words tsquery;
   finder tsquery;
   held bigint;
-  n bigint;
+  counts bigint[];
   hits uuid[];
   items uuid[];
   scores float8[];
@@ -714,14 +712,18 @@ begin
     return;
   end if;
   select count(*) into held
-  from (select from moothill.search_items i where i.tenant_id = tenant limit 10000) as part;
+  from (select from moothill.search_items i where i.tenant_id = tenant limit 2 * common) as part;
+  select array_agg(c.n order by w.place) into counts
+  from unnest(asked) with ordinality as w (sought, place)
+  cross join lateral (
+    select count(*) as n
+    from (select from moothill.search_items i where i.tenant_id = tenant and i.tsv @@ (w.sought && mine)
+          limit common + 1) as part
+  ) as c;
   for place in 1 .. cardinality(asked) loop
-    select count(*) into n
-    from (select from moothill.search_items i where i.tenant_id = tenant and i.tsv @@ (asked[place] && mine)
-          limit common + 1) as part;
-    weights := weights || factors[place] * ln(1 + greatest(held, n)::float8 / greatest(n, 1));
+    weights := weights || factors[place] * ln(1 + greatest(held, counts[place])::float8 / greatest(counts[place], 1));
     any_word := case when place = 1 then asked[place] else any_word || asked[place] end;
-    if n <= common then
+    if counts[place] <= common then
       rare_word := case when rare_word is null then asked[place] else rare_word || asked[place] end;
     end if;
     if factors[place] = 1 then

@@ -92,4 +92,6 @@ def describe(error: BaseException) -> str:
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, MoothillError):
         text = f"{error.code}: {error.message}"
-    return " ".join(text.split())[:_LONGEST_DESCRIPTION]
+    # The text may be anybody's, and it will be stored: what PostgreSQL cannot hold is left out.
+    storable = text.replace("\x00", "").encode("utf-8", "replace").decode()
+    return " ".join(storable.split())[:_LONGEST_DESCRIPTION]

@@ -22,6 +22,7 @@ class Pace:
         handler_attempts: tries of an event before it is dead.
         job_attempts: tries of a step before its job has failed.
         handler_time: longest run of a handler on one event.
+        handling: events that are handled at a time; each takes a connection of the pool.
         jobs: jobs that one process runs at a time.
         window: events that a handler reads at a time.
         flush: how often the last uses of keys are written.
@@ -38,6 +39,7 @@ class Pace:
     handler_attempts: int = 8
     job_attempts: int = 5
     handler_time: timedelta = timedelta(seconds=55)
+    handling: int = 4
     jobs: int = 2
     window: int = 500
     flush: timedelta = timedelta(seconds=30)

@@ -3,7 +3,7 @@
 Nothing is listed by hand, so what a migration adds is attacked from its first day on.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import psycopg
@@ -97,11 +97,16 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Everything that stands in the schemas of Moothill."""
+    """Everything that stands in the schemas of Moothill.
+
+    Attributes:
+        focus: names of the relations to attack; None for all.
+    """
 
     relations: tuple[Relation, ...]
     references: tuple[Reference, ...]
     functions: tuple[Function, ...]
+    focus: frozenset[str] | None = None
     _by_name: dict[str, Relation] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -113,22 +118,30 @@ class Catalog:
     @property
     def tables(self) -> list[Relation]:
         """Tables with rows of tenants, control tables among them; a partitioned one counts once."""
-        return [r for r in self.relations if r.kind in "rp" and r.tenant and not r.is_partition]
+        return [r for r in self._attacked if r.kind in "rp" and r.tenant and not r.is_partition]
 
     @property
     def partitions(self) -> list[Relation]:
         """The leaves under partitioned tables."""
-        return [r for r in self.relations if r.kind == "r" and r.is_partition]
+        return [r for r in self._attacked if r.kind == "r" and r.is_partition]
 
     @property
     def views(self) -> list[Relation]:
         """Views, materialised ones too if there were any."""
-        return [r for r in self.relations if r.kind in "vm"]
+        return [r for r in self._attacked if r.kind in "vm"]
 
     @property
     def tenantless(self) -> list[Relation]:
         """Tables in which no row belongs to a tenant."""
-        return [r for r in self.relations if r.kind in "rp" and not r.tenant]
+        return [r for r in self._attacked if r.kind in "rp" and not r.tenant]
+
+    def focused(self, *names: str) -> "Catalog":
+        """The same catalog, of which only some relations are attacked."""
+        return replace(self, focus=frozenset(names))
+
+    @property
+    def _attacked(self) -> list[Relation]:
+        return [r for r in self.relations if self.focus is None or r.name in self.focus]
 
 
 async def read_catalog(admin: psycopg.AsyncConnection[Any]) -> Catalog:

@@ -32,7 +32,8 @@ async def ground(server: EmbeddedServer, settings: Settings) -> AsyncIterator[Gr
         )
         dsn, admin_dsn = server.dsn("app", name), server.dsn("admin", name)
         try:
-            platform = await open_database(dsn, settings, "default", create=True)
+            generous = settings.model_copy(update={"rate_limit": 1_000_000})
+            platform = await open_database(dsn, generous, "default", create=True)
             try:
                 async with await psycopg.AsyncConnection.connect(admin_dsn, autocommit=True) as admin:
                     ours = await settle(platform, "amber")

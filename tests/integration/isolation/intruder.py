@@ -6,7 +6,7 @@ the loss of a guard, cost nothing and leave nothing.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, LiteralString, cast
 from uuid import UUID
 
@@ -65,7 +65,7 @@ class Ground:
     dsn: str
     admin_dsn: str
     admin: Connection
-    _secrets: dict[UUID, frozenset[str]] = field(default_factory=dict)
+    secrets_of: dict[UUID, frozenset[str]] = field(default_factory=dict)
 
     @property
     def others(self) -> tuple[Society, Society]:
@@ -73,14 +73,18 @@ class Ground:
         return self.theirs, self.twin
 
     @asynccontextmanager
-    async def rolled_back(self, *changes: str) -> AsyncIterator["Ground"]:
-        """A transaction of the superuser that ends as if nothing had been, with the catalog as the changes leave it."""
+    async def rolled_back(self, *changes: str, focus: Sequence[str] = ()) -> AsyncIterator["Ground"]:
+        """A transaction of the superuser that ends as if nothing had been.
+
+        Yields:
+            The ground as the changes leave it; with a focus, only these relations are attacked there.
+        """
         async with self.admin.transaction(force_rollback=True):
             for change in changes:
                 await self.admin.execute(cast(LiteralString, change))
             if changes:
                 changed = await read_catalog(self.admin)
-                yield Ground(changed, self.ours, self.theirs, self.twin, self.dsn, self.admin_dsn, self.admin)
+                yield replace(self, catalog=changed.focused(*focus) if focus else changed)
             else:
                 yield self
 
@@ -152,9 +156,9 @@ class Ground:
         """Markers and ids of societies that are not also those of ours: no answer to ours may hold one."""
         found: set[str] = set()
         for society in societies:
-            if society.id not in self._secrets:
-                self._secrets[society.id] = await self._ids(society) - await self._ids(self.ours)
-            found |= self._secrets[society.id] | {society.marker}
+            if society.id not in self.secrets_of:
+                self.secrets_of[society.id] = await self._ids(society) - await self._ids(self.ours)
+            found |= self.secrets_of[society.id] | {society.marker}
         return frozenset(found)
 
     async def _ids(self, society: Society) -> frozenset[str]:

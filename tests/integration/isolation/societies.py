@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, LiteralString, cast
+from typing import Any, Literal, LiteralString, cast
 from uuid import UUID, uuid4
 
 import psycopg
@@ -105,7 +105,7 @@ async def settle(platform: Moot, word: str) -> Society:
             description=f"Reviews contracts for {marker}.",
             capabilities=["Reviewing contracts", f"Keeping the {marker} archive"],
             tags=["law", marker],
-            details=AgentDetails(specialisations=["law"], skills=[NewSkill(name="law", proficiency=8)]),
+            details=AgentDetails(specialisations=["law"], skills=[NewSkill(name="law"), NewSkill(name="latin")]),
         )
     skill = f"{marker} lore"
     alone = await moot.agents.register(
@@ -115,7 +115,7 @@ async def settle(platform: Moot, word: str) -> Society:
         tags=[marker],
         details=AgentDetails(skills=[NewSkill(name=skill, experience_points=3)], metadata={"said": marker}),
     )
-    mention = f"reviewing for {marker}"
+    mentions = (f"reviewing for {marker}", f"reading for {marker}")
     (capability, _) = await moot.capabilities.add(
         agent=alone.agent_id,
         capabilities=[
@@ -125,17 +125,20 @@ async def settle(platform: Moot, word: str) -> Society:
                 aliases=[f"alias of {marker}"],
                 tags=[marker],
                 confidence=Decimal("0.8"),
-                evidence=[NewEvidence(chunk_id=uuid4(), chunk_type="task", mention=mention, sentence=f"{mention}.")],
+                evidence=[NewEvidence(chunk_id=uuid4(), chunk_type="task", mention=each) for each in mentions],
             )
             for name in ("Reviewing contracts", f"Sealing {marker} deeds")
         ],
     )
     for number in (1, 2):
         await moot.agents.load(content=_card(marker, number), format="a2a")
-    await moot.agents.heartbeat(beats=[Heartbeat(agent="ada", status="busy"), Heartbeat(agent="bela", status="busy")])
+    statuses: tuple[Literal["busy", "active"], ...] = ("busy", "active")
+    for status in statuses:
+        await moot.agents.heartbeat(beats=[Heartbeat(agent=key, status=status) for key in ("ada", "bela")])
     await moot.agents.set_status(agent=alone.agent_id, status="maintenance", reason=marker)
     issued = await moot.keys.create(name=f"operator of {marker}", scopes=["*"])
-    await moot.keys.create(name=f"agent of {marker}", scopes=["agents:read"], agent="ada")
+    its_own = await moot.keys.create(name=f"agent of {marker}", scopes=["agents:heartbeat"], agent=str(alone.id))
+    await moot.with_key(its_own.secret).agents.heartbeat(beats=[Heartbeat(agent=alone.agent_id)])
     jobs = [await moot.search.reindex.options(reason=marker)() for _ in range(2)]
     events = await moot.events.list(subject=alone.id)
     return Society(

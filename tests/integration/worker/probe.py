@@ -75,7 +75,7 @@ def registered() -> Iterator[type[Service]]:
     class Probe(Service, group="probe"):
         """What only these tests know."""
 
-        @operation(effect="write", scope="probe:write")
+        @operation(effect="write", scope="probe:write", example={"numbers": [1]})
         async def happen(
             self,
             *,

@@ -43,14 +43,16 @@ async def build(visit: Visit, query: Query) -> None:
     order: AgentOrder = next((word for word in get_args(AgentOrder) if word == query.get("order")), "name")
     gone = query.get("deactivated") == "yes"
     # What somebody wrote into the address is judged by the operation's own rules.
-    wanted: Any = {name: value for name, value in given.items() if value} | {"include_deactivated": gone}
+    wanted: Any = {name: value for name, value in given.items() if value}
+    if gone:
+        wanted["include_deactivated"] = True
 
     def go(**changed: str | None) -> None:
         address = {**given, "order": order if order != "name" else None, "deactivated": "yes" if gone else None}
-        ui.navigate.to(visit.url("/agents", **(address | changed)))
+        visit.go(visit.url("/agents", **(address | changed)))
 
     async def look() -> Any:
-        return await visit.moot.agents.list(filter=wanted, order=order, limit=PAGE, cursor=query.get("cursor"))
+        return await visit.moot.agents.list(filter=wanted or None, order=order, limit=PAGE, cursor=query.get("cursor"))
 
     with page_head("Agents", "Who is registered, how they are, and how much they carry."):
         choice("", ORDERS, order, lambda value: go(order=value if value != "name" else None)).mark("order")
@@ -66,7 +68,7 @@ async def build(visit: Visit, query: Query) -> None:
             grid_foot(here, following, first)
         elif any(given.values()):
             with empty("No agent fits these filters", "Take one of them away.", "o_filter_alt_off"):
-                button("Show all agents").on_click(lambda: ui.navigate.to(visit.url("/agents")))
+                button("Show all agents").on_click(lambda: visit.go(visit.url("/agents")))
             return
         else:
             advice = "Register one with agents.register, or import a catalogue: `moothill agents import FILE`."

@@ -51,7 +51,7 @@ async def build(visit: Visit, query: Query) -> None:
             if value:
                 quiet(f"{name} {value}", "tag mono")
         if group or actor or subject:
-            button("Show all", "ghost").on_click(lambda: ui.navigate.to(visit.url("/events")))
+            button("Show all", "ghost").on_click(lambda: visit.go(visit.url("/events")))
 
     span = RANGES[since][1]
     # Ids out of the address are judged by the operation's own rules.
@@ -94,7 +94,7 @@ def _show(visit: Visit, event: Event) -> None:
         with foot:
             if event.subject is not None:
                 button("All of this subject", "ghost").on_click(
-                    lambda: ui.navigate.to(visit.url("/events", subject=event.subject))
+                    lambda: visit.go(visit.url("/events", subject=event.subject))
                 )
             button("Close").on_click(dialog.close)
     dialog.open()

@@ -3,9 +3,7 @@
 from functools import partial
 from typing import Any
 
-from nicegui import ui
-
-from ...worker.jobs.models import JobDetail, ScheduleState
+from ...worker.jobs.models import JobDetail
 from ...worker.jobs.rules import JobState
 from ..act import Act, act
 from ..screens import Query, Screen
@@ -15,8 +13,9 @@ from ..widgets.fields import choice
 from ..widgets.fresh import keep_fresh
 from ..widgets.grid import Column, grid, grid_foot, set_rows
 from ..widgets.panels import empty, page_head, panel, tabs
-from ..widgets.text import box, fact, quiet, state, text, time_ago
-from ..widgets.words import ago, counted, number, span
+from ..widgets.schedules import show_schedules
+from ..widgets.text import box, fact, state, text, time_ago
+from ..widgets.words import ago, counted, number
 
 STATES: tuple[JobState, ...] = ("waiting", "running", "completed", "failed", "cancelled")
 
@@ -29,17 +28,6 @@ _JOBS = (
     Column("created", "Asked", "quiet", 110),
     Column("ended", "Ended", "quiet", 110),
 )
-_SCHEDULES = (
-    Column("outcome", "Last run", "state", 130),
-    Column("name", "Name", "mono", share=2),
-    Column("every", "Every", "quiet", 100),
-    Column("due", "Next", "quiet", 110),
-    Column("ended", "Ended", "quiet", 110),
-    Column("took", "Took", "number", 100),
-    Column("runs", "Runs", "number", 90),
-    Column("failures", "Failures", "number", 90),
-    Column("message", "Last word", "quiet", share=3, tip="message"),
-)
 
 
 async def build(visit: Visit, query: Query) -> None:
@@ -51,7 +39,7 @@ async def build(visit: Visit, query: Query) -> None:
     if visit.may("jobs.schedules"):
         choices.append(("schedules", "Schedules", None))
     tabs(visit, "/jobs", tab, choices)
-    await (_schedules if tab == "schedules" and len(choices) > 1 else _jobs)(visit, query)
+    await (show_schedules if tab == "schedules" and len(choices) > 1 else _jobs)(visit, query)
 
 
 async def _jobs(visit: Visit, query: Query) -> None:
@@ -60,7 +48,7 @@ async def _jobs(visit: Visit, query: Query) -> None:
     chosen = next((job for job in page.items if str(job.id) == query.get("job")), None)
     with box("filters"):
         options = {"": "Any state"} | {str(word): word.capitalize() for word in STATES}
-        choice("", options, wanted or "", lambda value: ui.navigate.to(visit.url("/jobs", state=value)))
+        choice("", options, wanted or "", lambda value: visit.go(visit.url("/jobs", state=value)))
     with box("columns side" if chosen else "stack"):
         with panel(flush=True):
             if not page.items:
@@ -69,7 +57,7 @@ async def _jobs(visit: Visit, query: Query) -> None:
             table = grid(
                 _JOBS,
                 [_job_row(job) for job in page.items],
-                chosen=lambda job: ui.navigate.to(visit.url("/jobs", state=wanted, job=job)),
+                chosen=lambda job: visit.go(visit.url("/jobs", state=wanted, job=job)),
             ).mark("jobs")
             following = visit.url("/jobs", state=wanted, cursor=page.next) if page.next else None
             grid_foot(counted(len(page.items), "job"), following, visit.url("/jobs") if query.get("cursor") else None)
@@ -116,63 +104,7 @@ def _job_detail(visit: Visit, job: JobDetail) -> None:
 async def _cancel(visit: Visit, job: JobDetail) -> None:
     ask = Act(f"Cancel {job.operation}", "Cancel it", "It ends with the step that it is at; what it has done stays.")
     if await act(visit, ask, visit.moot.jobs.cancel, job=job.id) is not None:
-        ui.navigate.to(visit.url("/jobs", job=job.id))
-
-
-async def _schedules(visit: Visit, query: Query) -> None:
-    schedules = await visit.moot.jobs.schedules()
-    chosen = next((schedule for schedule in schedules if schedule.name == query.get("schedule")), None)
-    with box("columns side" if chosen else "stack"):
-        with panel(flush=True):
-            grid(
-                _SCHEDULES,
-                [_schedule_row(schedule) for schedule in schedules],
-                chosen=lambda name: ui.navigate.to(visit.url("/jobs", tab="schedules", schedule=name)),
-            ).mark("schedules")
-        if chosen:
-            _schedule_detail(visit, chosen)
-
-
-def _schedule_row(schedule: ScheduleState) -> dict[str, Any]:
-    return {
-        "id": schedule.name,
-        "outcome": "paused" if schedule.paused else schedule.outcome or "waiting",
-        "name": schedule.name,
-        "every": span(schedule.every),
-        "due": "" if schedule.paused else ago(schedule.next_due_at),
-        "ended": ago(schedule.ended_at),
-        "took": f"{schedule.duration.total_seconds() * 1000:.0f} ms" if schedule.duration is not None else "",
-        "runs": schedule.runs,
-        "failures": schedule.failures,
-        "message": schedule.message,
-    }
-
-
-def _schedule_detail(visit: Visit, schedule: ScheduleState) -> None:
-    with panel(schedule.name), box("stack close").mark("schedule-detail"):
-        state("paused" if schedule.paused else schedule.outcome or "waiting")
-        text(schedule.message, "wrap")
-        quiet("Runs once for each tenant." if schedule.per_tenant else "Runs once for all tenants.")
-        if schedule.asked:
-            quiet("Somebody asked for a run; it begins at the next turn.")
-        with box("row-line"):
-            if visit.may("jobs.run_now"):
-                button("Run now").on_click(partial(_change, visit, schedule, "run")).mark("run-now")
-            verb = "resume" if schedule.paused else "pause"
-            if visit.may(f"jobs.{verb}"):
-                button(verb.capitalize()).on_click(partial(_change, visit, schedule, verb)).mark(verb)
-
-
-async def _change(visit: Visit, schedule: ScheduleState, verb: str) -> None:
-    jobs = visit.moot.jobs
-    bound, words = {
-        "run": (jobs.run_now, "It runs at the next turn."),
-        "pause": (jobs.pause, "It rests until somebody resumes it."),
-        "resume": (jobs.resume, "It runs again by itself."),
-    }[verb]
-    ask = Act(f"{verb.capitalize()} {schedule.name}", verb.capitalize(), words)
-    if await act(visit, ask, bound, schedule=schedule.name) is not None:
-        ui.navigate.to(visit.url("/jobs", tab="schedules", schedule=schedule.name))
+        visit.go(visit.url("/jobs", job=job.id))
 
 
 SCREEN = Screen("/jobs", "Jobs", build, icon="o_pending_actions", section="Oversight", key="j", needs=("jobs.list",))

@@ -6,20 +6,16 @@ from typing import Any
 
 from nicegui import ui
 
-from ...kernel.service import REGISTRY
-from ...tenancy.keys.models import ApiKey, IssuedKey
-from ..act import Act, act
+from ...tenancy.keys.models import ApiKey
 from ..screens import Query, Screen
 from ..visit import Visit
-from ..widgets.dialogs import button, copy_button, sheet
-from ..widgets.fields import choice, line, several
+from ..widgets.dialogs import button
 from ..widgets.grid import Column, grid, grid_foot
+from ..widgets.key_sheets import issue, revoke, rotate
 from ..widgets.panels import empty, page_head, panel
-from ..widgets.text import box, fact, quiet, state, tags, text, time_ago
+from ..widgets.text import box, fact, state, tags, time_ago
 from ..widgets.words import ago, counted, now
 
-LIFETIMES = {"": "never", "1": "in a day", "30": "in 30 days", "90": "in 90 days", "365": "in a year"}
-GRACES = {"0": "at once", "1": "in an hour", "24": "in a day", "168": "in a week"}
 EXPIRING = timedelta(days=7)
 
 _COLUMNS = (
@@ -74,7 +70,7 @@ async def build(visit: Visit, query: Query) -> None:
 
 
 def _go(visit: Visit, *, ended: bool, key: str | None = None) -> None:
-    ui.navigate.to(visit.url("/keys", ended="yes" if ended else None, key=key))
+    visit.go(visit.url("/keys", ended="yes" if ended else None, key=key))
 
 
 def _row(key: ApiKey) -> dict[str, Any]:
@@ -112,84 +108,6 @@ def _detail(visit: Visit, key: ApiKey) -> None:
             with box("row-line"):
                 button("Rotate", icon="o_autorenew").on_click(partial(rotate, visit, key)).mark("rotate")
                 button("Revoke", icon="o_block").on_click(partial(revoke, visit, key)).mark("revoke")
-
-
-async def issue(visit: Visit) -> None:
-    """Ask what the key is for, issue it, show its secret once."""
-    with visit.client:
-        with sheet("Issue a key", "Give it no more than its holder needs.") as (dialog, body, foot):
-            with body:
-                name = line("What it is for", focus=True).mark("key-name")
-                held = {operation.scope for operation in REGISTRY.values()}
-                known = sorted(scope for scope in held if visit.principal.may(scope))
-                wide = ["*"] if visit.principal.may("any:thing") else []
-                scopes = several("What it may do", wide + known).mark("key-scopes")
-                agent = line("For an agent", note="Its key or id; empty: for an operator.")
-                lifetime = choice("Expires", LIFETIMES, "90")
-            with foot:
-                button("Cancel").on_click(dialog.close)
-                button("Go on", "main").on_click(lambda: dialog.submit(True)).mark("go-on")
-        if not await dialog:
-            dialog.delete()
-            return
-        dialog.delete()
-        facts = {"For": name.value, "May do": ", ".join(scopes.value or [])}
-        issued = await act(
-            visit,
-            Act("Issue a key", "Issue it", "A new key works from now on.", facts=facts),
-            visit.moot.keys.create,
-            name=name.value,
-            scopes=scopes.value or [],
-            agent=agent.value or None,
-            expires_in=timedelta(days=int(lifetime.value)) if lifetime.value else None,
-        )
-        if issued is not None:
-            await show_secret(issued)
-            _go(visit, ended=False)
-
-
-async def rotate(visit: Visit, key: ApiKey) -> None:
-    """Issue a successor and show its secret once; the old key ends after a grace time."""
-    with visit.client:
-        with sheet(f"Rotate {key.name}", "A successor with the same scopes is issued.") as (dialog, body, foot):
-            with body:
-                grace = choice("The old key ends", GRACES, "1")
-            with foot:
-                button("Cancel").on_click(dialog.close)
-                button("Go on", "main").on_click(lambda: dialog.submit(True)).mark("go-on")
-        going = await dialog
-        dialog.delete()
-        if not going:
-            return
-        ask = Act(f"Rotate {key.name}", "Rotate it", f"The old key ends {GRACES[grace.value]}.", rows=2)
-        wait = timedelta(hours=int(grace.value))
-        issued = await act(visit, ask, visit.moot.keys.rotate, key=key.id, grace=wait)
-        if issued is not None:
-            await show_secret(issued)
-            _go(visit, ended=False)
-
-
-async def revoke(visit: Visit, key: ApiKey) -> None:
-    """Revoke a key, after its plan."""
-    facts = {"Begins with": f"{key.hint}…"}
-    ask = Act(f"Revoke {key.name}", "Revoke it", facts=facts, done="The key is refused from now on.")
-    if await act(visit, ask, visit.moot.keys.revoke, key=key.id) is not None:
-        _go(visit, ended=True, key=str(key.id))
-
-
-async def show_secret(issued: IssuedKey) -> None:
-    """Show a secret once, until the person has taken it."""
-    with sheet("Take the key now", "It cannot be shown again.") as (dialog, body, foot):
-        with body:
-            quiet(f"For {issued.key.name}")
-            with box("row-line wide"):
-                text(issued.secret, "json wrapped code grow", "pre").mark("secret")
-                copy_button(issued.secret)
-        with foot:
-            button("I have it", "main").on_click(dialog.close).mark("have-it")
-    dialog.props("persistent")
-    await dialog
-    dialog.delete()
 
 
 SCREEN = Screen("/keys", "Keys", build, icon="o_key", section="Platform", key="k", needs=("keys.list",))

@@ -34,7 +34,7 @@ async def build(visit: Visit, query: Query) -> None:
             "q": words, "kind": kinds, "tag": tag, "sure": sure, "status": status,
             "mode": None if mode == "hybrid" else mode,
         }  # fmt: skip
-        ui.navigate.to(visit.url("/search", **(address | changed)))
+        visit.go(visit.url("/search", **(address | changed)))
 
     with page_head("Search", "By words, by meaning, or both. Everything written is found at once."):
         pass

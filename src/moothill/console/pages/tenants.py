@@ -4,8 +4,6 @@ from functools import partial
 from typing import Any, get_args
 from urllib.parse import quote
 
-from nicegui import ui
-
 from ...tenancy.tenants.models import Tenant, TenantStatus
 from ..act import Act, act
 from ..screens import Query, Screen
@@ -43,7 +41,7 @@ async def build(visit: Visit, query: Query) -> None:
     )
     chosen = next((tenant for tenant in page.items if str(tenant.id) == query.get("tenant")), None)
     with page_head("Tenants", "Each is a society apart from all others."):
-        choice("", STATUSES, status, lambda value: ui.navigate.to(visit.url("/tenants", status=value)))
+        choice("", STATUSES, status, lambda value: visit.go(visit.url("/tenants", status=value)))
         button("New tenant", "main", "o_add").on_click(partial(create, visit)).mark("create")
     with box("columns side" if chosen else "stack"):
         with panel(flush=True):
@@ -51,7 +49,7 @@ async def build(visit: Visit, query: Query) -> None:
                 grid(
                     _COLUMNS[:_BESIDE] if chosen else _COLUMNS,
                     [_row(tenant) for tenant in page.items],
-                    chosen=lambda tenant: ui.navigate.to(visit.url("/tenants", status=status, tenant=tenant)),
+                    chosen=lambda tenant: visit.go(visit.url("/tenants", status=status, tenant=tenant)),
                 ).mark("tenants")
                 following = visit.url("/tenants", status=status, cursor=page.next) if page.next else None
                 first = visit.url("/tenants", status=status) if query.get("cursor") else None
@@ -113,21 +111,21 @@ async def create(visit: Visit) -> None:
         ask = Act(f"Make tenant {slug.value}", "Make it", "A tenant is made.", done=f"Tenant {slug.value} is there.")
         made = await act(visit, ask, visit.moot.tenants.create, slug=slug.value, name=name.value, project=project.value)
         if made is not None:
-            ui.navigate.to(visit.url("/tenants", tenant=made.id))
+            visit.go(visit.url("/tenants", tenant=made.id))
 
 
 async def suspend(visit: Visit, tenant: Tenant) -> None:
     """Suspend a tenant, after its plan."""
     ask = Act(f"Suspend {tenant.slug}", "Suspend it", done=f"The keys of {tenant.slug} are refused from now on.")
     if await act(visit, ask, visit.moot.tenants.suspend, tenant=str(tenant.id)) is not None:
-        ui.navigate.to(visit.url("/tenants", tenant=tenant.id, status="suspended"))
+        visit.go(visit.url("/tenants", tenant=tenant.id, status="suspended"))
 
 
 async def resume(visit: Visit, tenant: Tenant) -> None:
     """Resume a tenant."""
     ask = Act(f"Resume {tenant.slug}", "Resume it", "Its keys work again.", done=f"{tenant.slug} is back.")
     if await act(visit, ask, visit.moot.tenants.resume, tenant=str(tenant.id)) is not None:
-        ui.navigate.to(visit.url("/tenants", tenant=tenant.id, status="active"))
+        visit.go(visit.url("/tenants", tenant=tenant.id, status="active"))
 
 
 SCREEN = Screen(

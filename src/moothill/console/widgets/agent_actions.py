@@ -4,8 +4,6 @@ from functools import partial
 from typing import get_args
 from urllib.parse import quote
 
-from nicegui import ui
-
 from ...registry.agents import Agent
 from ...registry.agents.models import AgentStatus
 from ..act import Act, act
@@ -31,7 +29,7 @@ def agent_actions(visit: Visit, agent: Agent) -> None:
 
 
 def _show(visit: Visit, agent: Agent) -> None:
-    ui.navigate.to(visit.url(f"/agents/{agent.id}"))
+    visit.go(visit.url(f"/agents/{agent.id}"))
 
 
 async def view_as(visit: Visit, agent: Agent) -> None:

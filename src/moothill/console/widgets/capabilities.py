@@ -2,8 +2,6 @@
 
 from functools import partial
 
-from nicegui import ui
-
 from ...registry.agents import Agent
 from ...registry.capabilities.models import Capability, CapabilityFilter, Evidence
 from ..act import Act, act
@@ -101,7 +99,7 @@ class _Card:
             f"{verb.capitalize()} “{self.capability.name}”", verb.capitalize(), "The judgement counts from now on."
         )
         if await act(self.visit, ask, bound, capability=str(self.capability.id)) is not None:
-            ui.navigate.to(self.visit.url(f"/agents/{self.agent.id}", tab="capabilities"))
+            self.visit.go(self.visit.url(f"/agents/{self.agent.id}", tab="capabilities"))
 
 
 def show_evidence(evidence: Evidence) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from ...kernel.errors import Internal, MoothillError, Unauthenticated
 from ...kernel.identifiers import uuid7
 from ..visit import Visit
+from .dialogs import button
 from .panels import trouble
-from .text import link
 
 __all__ = ["guarded"]
 
@@ -20,7 +20,7 @@ async def guarded(visit: Visit, build: Callable[[], Awaitable[None]]) -> None:
         await build()
     except Unauthenticated as error:
         trouble(error, "This key is of no more use here.")
-        link("Sign in again", "/login")
+        button("Sign in again").on_click(lambda: visit.client.open("/login"))
     except MoothillError as error:
         trouble(error)
     except Exception:

@@ -21,17 +21,18 @@ class ProgressBar:
         """Show how far the work is."""
         if not sys.stderr.isatty():
             return
-        if self._drawn is None:
-            from rich.console import Console
-            from rich.progress import Progress
-
-            bar = Progress(console=Console(stderr=True), transient=True)
-            self._drawn = (bar, bar.add_task("", total=None))
-            bar.start()
+        from rich.console import Console
         from rich.markup import escape
+        from rich.progress import Progress
 
-        drawn, task = self._drawn
-        drawn.update(task, completed=done, total=total, description=escape(harmless(message)))
+        shown = escape(harmless(message))
+        if self._drawn is None:
+            bar = Progress(console=Console(stderr=True), transient=True)
+            self._drawn = (bar, bar.add_task(shown, completed=done, total=total))
+            bar.start()
+        else:
+            drawn, task = self._drawn
+            drawn.update(task, completed=done, total=total, description=shown)
 
     def stop(self) -> None:
         """Give the terminal back, before something else is printed on it."""

@@ -6,7 +6,7 @@ explain and call anything else that the key allows.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import mcp_types as types
 
@@ -19,6 +19,7 @@ from ...kernel.spelling import tool_name
 
 __all__ = ["CALL_TOOL", "TOOLSETS", "Toolset", "call_tool", "tools_of"]
 
+T = TypeVar("T")
 Toolset = Literal["agent", "operator", "read", "all"]
 TOOLSETS: Mapping[str, str] = {
     "agent": "What an agent does daily.",
@@ -113,6 +114,13 @@ def _call_operation() -> types.Tool:
     )
 
 
+def _beside(arguments: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
+    value = arguments.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise Invalid(f"{name} is a {'text' if kind is str else 'boolean'}.", field=name)
+    return value
+
+
 async def call_tool(
     executor: Executor, name: str, arguments: Mapping[str, Any], *, reads_only: bool = False
 ) -> dict[str, Any]:
@@ -126,7 +134,10 @@ async def call_tool(
         given = arguments.get("arguments") or {}
         if not isinstance(given, Mapping):
             raise Invalid("arguments is an object.", field="arguments")
-        arguments = given
+        beside = {key: value for key, value in arguments.items() if key not in ("operation", "arguments")}
+        if unknown := [key for key in beside if key not in (_KEY, _REASON, _DRY_RUN)]:
+            raise Invalid(f"{CALL_TOOL} takes operation and arguments, not {unknown[0]}.", field=unknown[0])
+        arguments = {**given, **beside}
     else:
         by_tool = {tool_name(each): each for each in REGISTRY}
         operation = find_operation(by_tool.get(name, name.replace("_", ".", 1)))
@@ -135,11 +146,10 @@ async def call_tool(
     if reads_only and operation.effect != "read":
         raise Forbidden(f"This server was started for reading only, and {operation.name} writes.")
     own = {key: value for key, value in arguments.items() if key not in (_KEY, _REASON, _DRY_RUN)}
-    key, reason = arguments.get(_KEY), arguments.get(_REASON)
     options = CallOptions(
-        idempotency_key=None if key is None else str(key),
-        reason=None if reason is None else str(reason),
-        dry_run=bool(arguments.get(_DRY_RUN)),
+        idempotency_key=_beside(arguments, _KEY, str),
+        reason=_beside(arguments, _REASON, str),
+        dry_run=_beside(arguments, _DRY_RUN, bool) or False,
     )
     result = await executor.run(operation, own, options)
     plain = result.model_dump(mode="json") if options.dry_run else operation.signature.dump(result)

@@ -138,7 +138,7 @@ def _matches(named: Sequence[_Named], hits: Sequence[SearchHit]) -> list[dict[st
             "relevance": rules.relevance(hit.score, best, hit.why.similarity),
         }
         for hit in hits
-        if hit.agent is not None
+        if hit.agent is not None and rules.answers(len(hit.why.words), hit.why.similarity)
     ]
     return by_name + by_meaning
 

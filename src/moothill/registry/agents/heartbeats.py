@@ -38,7 +38,7 @@ sql = Sql()
 _REFUSALS = {
     "unknown": (AgentNotFound, "There is no agent {names} in this tenant"),
     "foreign": (NotYourself, "This key speaks for its own agent alone, not for {names}"),
-    "deactivated": (AgentIsDeactivated, "Deactivated: {names}; `agents.reactivate` brings an agent back"),
+    "deactivated": (AgentIsDeactivated, "{names} was deactivated; `agents.reactivate` brings an agent back"),
     "future": (HeartbeatFromFuture, "More than five minutes in the future: the heartbeat of {names}"),
 }
 

@@ -101,7 +101,7 @@ class ImportProblem(_Frozen):
 
 
 class ImportReport(_Frozen):
-    """What an import did, or with `preview` would do."""
+    """What an import did, or with `dry_run` would do."""
 
     preview: bool = Field(description="Nothing was changed.")
     format: str | None = Field(None, description="Format of the catalogue.")

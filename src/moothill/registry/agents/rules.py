@@ -31,6 +31,9 @@ WEIGHTS: Mapping[str, Decimal] = {
 }
 # Of an agent whose description fits, but of which no capability is stated.
 UNSTATED_CONFIDENCE = Decimal("0.5")
+# What matches no word of what was asked for, and is no more like it than this, is no answer: a vector is
+# nearest to something, whatever there is.
+LIKENESS_FLOOR = 0.25
 _PLACES = Decimal("0.0001")
 
 
@@ -75,6 +78,11 @@ def fit(relevance: Decimal | None, confidence: Decimal, proficiency: int | None)
     if proficiency is not None:
         parts.append(Decimal(proficiency) / 10)
     return _share(sum(parts, Decimal(0)) / len(parts)) if parts else Decimal(1)
+
+
+def answers(words: int, similarity: float | None) -> bool:
+    """Whether something found answers at all, by how many words matched and the cosine of the vectors."""
+    return words > 0 or (similarity is not None and similarity >= LIKENESS_FLOOR)
 
 
 def relevance(score: float, best: float, similarity: float | None) -> Decimal:

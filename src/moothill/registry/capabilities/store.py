@@ -108,12 +108,13 @@ async def merge(given: Sequence[CatalogueCapability]) -> list[Merged]:
     """
     if not given:
         return []
+    rows = [_row(uuid7(), each.agent, each.new) for each in given]
     # In the order of the key, so that two imports wait for each other instead of killing each other.
-    ordered = sorted(given, key=lambda each: (each.agent, rules.canonical_name(each.new.name)))
-    merged = await sql.merge(rows=dumps([_row(uuid7(), each.agent, each.new) for each in ordered]))
+    rows.sort(key=lambda row: (row["agent_id"], row["canonical_name"]))
+    merged = await sql.merge(rows=dumps(rows))
     ids = {(each.agent, each.canonical_name): each.id for each in merged}
-    await label([(_id_of(ids, each), each.agent, each.new.name, each.new.aliases, each.new.tags) for each in ordered])
-    await show([(_id_of(ids, each), evidence) for each in ordered for evidence in each.new.evidence])
+    await label([(_id_of(ids, each), each.agent, each.new.name, each.new.aliases, each.new.tags) for each in given])
+    await show([(_id_of(ids, each), evidence) for each in given for evidence in each.new.evidence])
     return merged
 
 

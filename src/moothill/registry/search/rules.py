@@ -5,9 +5,14 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ...kernel.errors import Invalid
 from .models import Lost, SearchFilters, SearchMode, SearchWeights
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "BODY_LIMIT",
@@ -108,12 +113,14 @@ def place_due(place: str, vectors: int, threshold: int = THRESHOLD) -> str | Non
     return None
 
 
-def unit_vector(vector: Sequence[float], *, dimensions: int, model: str) -> list[float]:
+def unit_vector(vector: Sequence[float], *, dimensions: int, model: str) -> "NDArray[np.float32]":
     """A query's vector at length 1.
 
     Raises:
         VectorRefused: wrong dimensions (both are named), NaN, infinite, or without a direction.
     """
+    import numpy as np
+
     if len(vector) != dimensions:
         raise VectorRefused(
             f"The vector has {len(vector)} dimensions; the model {model} has {dimensions}. "
@@ -123,14 +130,15 @@ def unit_vector(vector: Sequence[float], *, dimensions: int, model: str) -> list
             wanted=dimensions,
             model=model,
         )
-    if not all(map(math.isfinite, vector)):
+    given = np.asarray(vector, dtype=np.float64)
+    largest = float(np.abs(given).max())
+    if not math.isfinite(largest):
         raise VectorRefused("The vector holds NaN or an infinite number; give finite numbers.", field="vector")
-    largest = max(map(abs, vector))
-    # Scaled first, so that squares of huge or tiny numbers neither overflow nor vanish.
-    length = largest * math.hypot(*(value / largest for value in vector)) if largest > 0 else 0.0
-    if length < _SMALL:
+    if largest < _SMALL:
         raise VectorRefused("The vector is zero, so it has no direction; nothing is near it.", field="vector")
-    return [value / length for value in vector]
+    # Scaled first, so that squares of huge numbers do not overflow.
+    scaled = given / largest
+    return (scaled / np.sqrt(scaled @ scaled)).astype(np.float32)
 
 
 def snippet(body: str, words: Sequence[str], length: int = _SNIPPET) -> str:

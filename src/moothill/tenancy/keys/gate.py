@@ -51,6 +51,7 @@ class KeyGate:
     database: Database
     cache_seconds: float = CACHE_SECONDS
     _cache: dict[bytes, tuple[float, Principal]] = field(default_factory=dict)
+    _generation: int = 0
     _used: dict[UUID, datetime] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -71,16 +72,20 @@ class KeyGate:
         if cached is not None and now < cached[0]:
             principal = cached[1]
         else:
+            generation = self._generation
             principal = await self._look_up(digest)
             if len(self._cache) >= _CACHE_SIZE:
                 self._cache.clear()
-            self._cache[digest] = (now + self.cache_seconds, principal)
+            if generation == self._generation:
+                # What was read while a key changed may be the state before; then it is not trusted.
+                self._cache[digest] = (now + self.cache_seconds, principal)
         assert principal.key is not None
         self._used[principal.key] = datetime.now(UTC)
         return principal
 
     def forget(self) -> None:
         """Trust no cached answer any more (a key or a tenant changed)."""
+        self._generation += 1
         self._cache.clear()
 
     async def flush(self) -> None:
@@ -106,4 +111,5 @@ class KeyGate:
             actor=Actor(row["actor_kind"], row["actor_id"], row["actor_name"]),
             scopes=frozenset(row["scopes"]) | {"keys:self"},
             key=row["id"],
+            key_expires_at=row["expires_at"],
         )

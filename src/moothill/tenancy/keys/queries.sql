@@ -4,7 +4,7 @@
 select id, name, hint, actor_kind, actor_id, actor_name, scopes, created_at, expires_at, revoked_at, replaced_by,
        last_used_at
 from gate_key_issue(%(id)s, %(name)s, %(digest)s, %(hint)s, %(actor_kind)s, %(actor_id)s, %(actor_name)s,
-                    %(scopes)s::text[], now() + %(lifetime)s::interval);
+                    %(scopes)s::text[], least(now() + %(lifetime)s::interval, %(latest)s::timestamptz));
 
 -- name: live
 -- A key of this tenant that may still be used or rotated.

@@ -181,6 +181,8 @@ class Keys(Service, group="keys"):
             actor_name=actor_name,
             scopes=list(scopes),
             lifetime=lifetime,
+            # A key does not outlive the one that issued it.
+            latest=context().principal.key_expires_at,
         )
         context().record(KeyIssued(name=name, actor_kind=kind, scopes=list(scopes)), subject=key.id)
         return IssuedKey(key=key, secret=secret)

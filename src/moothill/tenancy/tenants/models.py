@@ -1,16 +1,26 @@
 """What goes in and out of tenants."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ...kernel.events import EventPayload
 
 TenantStatus = Literal["active", "suspended"]
+
+
+def _no_id(slug: str) -> str:
+    if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", slug):
+        raise ValueError("a slug must not look like an id")
+    return slug
+
+
 Slug = Annotated[
     str,
+    AfterValidator(_no_id),
     Field(
         pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
         description="Short name: lower-case letters, digits and hyphens, at most 63.",

@@ -109,6 +109,8 @@ class Relay:
         self._pace = pace
         self._bell = bell
         self._lanes: dict[str, _Lane] = {}
+        # All handlers may have the same tenant's events, and callers need their share of the pool too.
+        self._free = asyncio.Semaphore(pace.handling)
 
     async def run(self, reign: Reign) -> None:
         """Relay until the reign is over."""
@@ -304,7 +306,8 @@ class Relay:
                     call.principal = system(tenant, taken.tenant_slug)
                     await self._call(handler, event, call)
 
-        await retried(attempt)
+        async with self._free:
+            await retried(attempt)
 
     async def _call(self, handler: Handler, event: Event, call: Context) -> None:
         service = handler.service(LocalExecutor(self._runtime, call.principal, door="worker"))

@@ -1,11 +1,10 @@
 """Operations on the log of writes: read it, follow it, and look after the handlers that react to it."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from ...database.queries import Many, Maybe, One, Queries
 from ...kernel import Page, Service, context, operation, stream
@@ -73,7 +72,7 @@ class Events(Service, group="events"):
         kind: KindFilter = None,
         subject: SubjectFilter = None,
         actor: ActorFilter = None,
-        since: Annotated[datetime | None, Field(description="Only what happened at or after this time.")] = None,
+        since: Annotated[AwareDatetime | None, Field(description="Only what happened at or after this time.")] = None,
         order: Annotated[FeedOrder, Field(description="Oldest or newest first.")] = "oldest",
         limit: PageSize = 50,
         cursor: Cursor = None,

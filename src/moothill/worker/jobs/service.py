@@ -73,7 +73,7 @@ class Jobs(Service, group="jobs"):
         effect="write",
         scope="jobs:write",
         audience="operator",
-        example={"operation": "agents.load", "arguments": {}},
+        example={"operation": "search.reindex", "arguments": {"model": "wordllama_256"}},
     )
     async def enqueue(
         self,
