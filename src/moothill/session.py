@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +34,8 @@ __all__ = ["Connecting", "Session", "connect", "embedded_server", "open_database
 
 DEFAULT_TENANT = "default"
 _WORKER_BEGINS = 1.0
+# A folder's name may hold an equals sign too, but no whole path begins like this.
+_DSN = re.compile(r"postgres(ql)?://|\s*[a-z_]+\s*=")
 OPERATOR = Actor("operator", NOBODY, "local operator")
 
 
@@ -263,8 +266,7 @@ def connect(
                 where = chosen.dsn.get_secret_value()
         if where is not None and where.startswith(("http://", "https://")):
             return await _open_remote(where, chosen, tenant)
-        is_dsn = where is not None and (where.startswith(("postgres://", "postgresql://")) or "=" in where)
-        if where is not None and is_dsn and not isinstance(target, Path):
+        if where is not None and not isinstance(target, Path) and _DSN.match(where):
             return await open_database(where, chosen, tenant or chosen.tenant)
         return await _open_embedded(Path(where) if where else chosen.home, chosen, tenant or chosen.tenant)
 

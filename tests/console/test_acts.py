@@ -1,5 +1,7 @@
 """Changing things: the one way through, and everything that stands in it."""
 
+from collections.abc import Sequence
+
 import pytest
 from nicegui import ui
 from nicegui.testing import User

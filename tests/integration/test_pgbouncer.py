@@ -19,6 +19,7 @@ from moothill.database.pool import Database, run_plain
 from moothill.kernel.settings import Settings
 from moothill.moot import Moot
 from moothill.session import open_database
+from moothill.tenancy.tenants import Tenant
 from tests.conftest import DATABASE
 
 BINARY = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
@@ -168,10 +169,18 @@ async def test_a_transaction_keeps_the_backend_for_itself(pooled: str, settings:
         slug = f"t-{uuid4().hex}"
         await through.tenants.create(slug=slug, name=slug)
         moot = through.tenant(slug)
+        begun = asyncio.Event()
+
+        async def wait() -> Tenant:
+            await begun.wait()
+            return await through.tenants.get(tenant=slug)
+
+        # Made before the transaction: what is made inside of one belongs to it.
+        waiting = asyncio.create_task(wait())
         async with moot.transaction():
             for number in range(3):
                 await moot.keys.create(name=f"k{number}", scopes=["agents:read"])
-            waiting = asyncio.create_task(through.tenants.get(tenant=slug))
+                begun.set()
             assert len((await moot.keys.list()).items) == 3
             assert not waiting.done()
         assert (await waiting).slug == slug

@@ -8,6 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
 from psycopg import sql
 
 from moothill.database.embedded import EmbeddedServer
@@ -18,9 +20,9 @@ from moothill.database.migrate import (
     Migrator,
     create_migration,
     history,
-    split_statements,
 )
 from moothill.database.roles import bootstrap
+from moothill.database.splitting import Piece, read_statements
 from moothill.kernel.errors import Conflict, Invalid
 
 SNAPSHOT = """
@@ -153,6 +155,45 @@ async def test_a_failing_migration_changes_nothing_and_says_where(
     assert (await migrator.status())[-1].state == "pending"
 
 
+@pytest.mark.parametrize(
+    ("text", "error", "complaint"),
+    [
+        (
+            "create table moothill.half (a int unique deferrable initially deferred);\n"
+            "insert into moothill.half values (1), (1);",
+            MigrationFailed,
+            "failed at its commit: .*half_a_key.*Nothing of it was kept",
+        ),
+        ("create table moothill.half (a int);\ncommit;\nselect 1/0;", Invalid, "line 2: take out 'commit;?'"),
+        ("create table moothill.half (a text default 'x);", Invalid, "is not closed"),
+    ],
+)
+async def test_nothing_is_kept_of_one_that_breaks_at_its_end(
+    server: EmbeddedServer,
+    empty: str,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    error: type[Exception],
+    complaint: str,
+) -> None:
+    """C23: the message says that nothing was kept, and nothing was."""
+    migrator = Migrator(server.dsn("migrator", empty))
+    await migrator.migrate()
+    before = await snapshot(server, empty)
+    known = [*history(), Migration(len(history()) + 1, "late", text, "select 1;")]
+    monkeypatch.setattr("moothill.database.migrate.history", lambda: known)
+    with pytest.raises(error, match=complaint):
+        await migrator.migrate()
+    assert await snapshot(server, empty) == before
+    assert (await migrator.status())[-1].state == "pending"
+
+
+async def test_a_rollback_undoes_at_least_one() -> None:
+    for steps in (0, -1):
+        with pytest.raises(Invalid, match="at least one"):
+            await Migrator("").rollback(steps=steps)
+
+
 async def test_an_edited_or_unknown_migration_is_noticed(
     server: EmbeddedServer, empty: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +224,7 @@ async def test_one_outside_of_a_transaction_is_taken_up_again(
     mended = Migration(broken.number, "extra", text, broken.down)
     real = history()
     monkeypatch.setattr("moothill.database.migrate.history", lambda: [*real, broken])
-    with pytest.raises(MigrationFailed):
+    with pytest.raises(MigrationFailed, match=r"line 4: .*2 of its 3 statements ran and stand"):
         await migrator.migrate()
     assert (await migrator.status())[-1].state == "incomplete"
     monkeypatch.setattr("moothill.database.migrate.history", lambda: [*real, mended])
@@ -200,9 +241,61 @@ def test_statements_are_split_where_they_end() -> None:
     do $$ begin perform 1; end $$;
     -- only a comment at the end;
     """
-    found = list(split_statements(text))
+    found = list(read_statements(text))
     assert len(found) == 3
-    assert found[2].strip() == "do $$ begin perform 1; end $$"
+    assert found[2] == Piece("do $$ begin perform 1; end $$", 4, controls=False)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select $b1$ ; $b2$ ; $b1$",
+        r"select E'it\'s; ' || e'\\', 1",
+        r"select 'a\', ';'",
+        "select /* a /* b; */ c; */ 1",
+        "select a$b$ from c$b$",
+        "select \";\"\"\", U&'d\\0061;', b'01'",
+        "select $ä$ ; $ä$",
+        "create function f() returns int language plpgsql as $$ begin atomic; end $$",
+    ],
+)
+def test_no_text_name_or_comment_is_cut(statement: str) -> None:
+    assert [piece.text for piece in read_statements(f"/* x; */ {statement};\n{statement}")] == [statement] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("select 1;\nselect 'open;", "Line 2: what ' opens"),
+        ('select "open;', 'Line 1: what " opens'),
+        ("select $b1$ open; $b2$", r"what \$b1\$ opens"),
+        ("\n/* open /* closed */", "Line 2: the comment"),
+        ("create function f() returns int\nbegin /* x */ atomic select 1; end", "Line 2: write the body"),
+    ],
+)
+def test_what_cannot_be_cut_is_refused_with_its_line(text: str, complaint: str) -> None:
+    with pytest.raises(Invalid, match=complaint):
+        list(read_statements(text))
+
+
+@pytest.mark.parametrize(
+    "word", ["begin", "BEGIN work", "start transaction", "commit", "end", "rollback to x", "savepoint x", "release x"]
+)
+def test_a_migration_leaves_its_transaction_alone(word: str) -> None:
+    (piece,) = read_statements(f"-- why\n{word};")
+    assert piece.controls
+    assert piece.line == 2
+
+
+@given(st.text(alphabet=st.sampled_from(list("a;'\"$b1-/*\n\\E ")), max_size=40))
+def test_any_text_is_cut_or_refused_and_nothing_is_lost(text: str) -> None:
+    try:
+        pieces = list(read_statements(text))
+    except Invalid:
+        return
+    place = 0
+    for piece in pieces:
+        place = text.index(piece.text, place) + len(piece.text)
 
 
 def test_the_history_has_no_gaps_and_every_file_says_its_phase() -> None:
@@ -219,6 +312,9 @@ def test_a_new_pair_of_files_gets_the_next_number(tmp_path: Path) -> None:
         "0002_ballots.up.sql",
         "0002_ballots.down.sql",
     )
+    up = first.read_text()
+    assert not list(read_statements(up))
+    assert all(f"-- {number}. " in up for number in range(1, 7))
     for bad in ("Voting", "a-b", "x" * 60, "../up"):
         with pytest.raises(Invalid):
             create_migration(tmp_path, bad)

@@ -80,7 +80,7 @@ def test_two_errors_never_share_a_code_but_a_module_may_load_again() -> None:
     again = type("TeapotShort", (Conflict,), {"__module__": TeapotShort.__module__, "__doc__": TeapotShort.__doc__})
     assert errors.all_errors()["teapot_short"] is again
     errors.register(TeapotShort)
-    with pytest.raises(TypeError, match="'teapot_short' is already that of .*TeapotShort"):
+    with pytest.raises(TypeError, match=r"'teapot_short' is already that of .*TeapotShort"):
         type("Another", (NotFound,), {"code": "teapot_short"})
     with pytest.raises(TypeError, match="kind 'odd' is none of"):
         type("Odd", (MoothillError,), {"kind": "odd"})

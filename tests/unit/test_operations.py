@@ -295,7 +295,7 @@ def test_an_event_is_named_and_described() -> None:
         class Happened(EventPayload, kind="Happened"):
             """It happened."""
 
-    with pytest.raises(TypeError, match="Occurred.size: describe it"):
+    with pytest.raises(TypeError, match=r"Occurred\.size: describe it"):
 
         class Occurred(EventPayload, kind="tests.occurred"):
             """It occurred."""

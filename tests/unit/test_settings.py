@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from moothill.database.tls import tls_mode
 from moothill.kernel.errors import Invalid
-from moothill.kernel.settings import FOREIGN_NAMES, Settings, parse_duration, tls_mode
+from moothill.kernel.settings import FOREIGN_NAMES, Settings, parse_duration
 
 
 def dsn(environ: dict[str, str]) -> str | None:
@@ -104,6 +105,23 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
         ("host=/tmp/x dbname=y", "prefer"),
         ("host='10.0.0.1' dbname=y", "verify-full"),
         ("postgresql://u@db.example/x?sslmode=require", None),
+        ("host=db.example sslmode=require", None),
+        ("host=db.example password='sslmode=disable'", "verify-full"),
+        ("postgresql://u:sslmode%3Ddisable@db.example/x", "verify-full"),
+        ("postgresql://u@127.0.0.1.evil.example/x", "verify-full"),
+        ("host=127.evil.example", "verify-full"),
+        ("host=localhost.evil.example", "verify-full"),
+        ("postgresql://u@127.8.9.10/x", "prefer"),
+        ("postgresql://u@[::1]/x", "prefer"),
+        ("host=::ffff:10.0.0.1", "verify-full"),
+        ("postgresql://u@localhost,db.example/x", "verify-full"),
+        ("postgresql://u@localhost,127.0.0.1:6000/x", "prefer"),
+        ("host=localhost hostaddr=10.0.0.1", "verify-full"),
+        ("host=db.example hostaddr=127.0.0.1", "prefer"),
+        ("host=a,b hostaddr=127.0.0.1,", "verify-full"),
+        ("service=production", "verify-full"),
+        ("service=production host=localhost", "verify-full"),
+        ("dbname=x", "prefer"),
     ],
 )
 def test_tls_is_verified_off_loopback(address: str, mode: str | None) -> None:
@@ -113,3 +131,33 @@ def test_tls_is_verified_off_loopback(address: str, mode: str | None) -> None:
 
 def test_tls_may_be_chosen() -> None:
     assert tls_mode("host=db", Settings.load({"DB_SSL": "false"})) == "disable"
+
+
+@pytest.mark.parametrize("name", ["CONNECT", "IDLE", "STATEMENT", "LOCK"])
+def test_a_timeout_is_neither_nothing_nor_for_ever(name: str) -> None:
+    """PostgreSQL reads 0 as "no limit"."""
+    for bad in ("0", "0ms", "0.1ms", "2d", "9" * 400, "1e9"):
+        with pytest.raises(Invalid, match=f"{name.lower()}_timeout"):
+            Settings.load({f"MOOTHILL_{name}_TIMEOUT": bad})
+    for good in ("1ms", "1d"):
+        Settings.load({f"MOOTHILL_{name}_TIMEOUT": good})
+
+
+def test_a_duration_longer_than_any_is_refused() -> None:
+    for text in ("9" * 30 + "d", "9" * 400):
+        with pytest.raises(ValueError, match="longer than any"):
+            parse_duration(text)
+
+
+def test_a_pool_whose_least_exceeds_its_most_is_refused() -> None:
+    with pytest.raises(Invalid, match=r"pool_min is 9 and pool_max 3"):
+        Settings.load({"DB_POOL_MIN": "9", "DB_POOL_MAX": "3"})
+    assert Settings.load({"DB_POOL_MAX": "1"}).pool_min == 1
+
+
+def test_an_unknown_name_is_warned_of_and_its_value_unsaid(caplog: pytest.LogCaptureFixture) -> None:
+    Settings.load({"MOOTHILL_POOL_MAKS": "hunter2", "MOOTHILL_TEST_X": "1", "MOOTHILL_CONFIG": "", "OTHER": "x"})
+    assert [record.getMessage() for record in caplog.records] == [
+        'unknown_setting: MOOTHILL_POOL_MAKS is not known and has no effect. Did you mean "MOOTHILL_POOL_MAX"?'
+    ]
+    assert "hunter2" not in caplog.text

@@ -90,7 +90,8 @@ class Frame:
         view = self.visit.view
         if view is not None:
             self.visit.session.views.pop((view.tenant, view.agent), None)
-            ui.navigate.to(f"/t/{quote(view.tenant, safe='')}/agents/{view.agent}")
+            # Out of this tab's addresses, so the page is loaded anew.
+            self.visit.client.open(f"/t/{quote(view.tenant, safe='')}/agents/{view.agent}")
 
     def _keys(self) -> None:
         ui.on("shortcut", lambda event: self._shortcut(str(event.args)))
@@ -100,7 +101,7 @@ class Frame:
         if name == "palette":
             self.palette.open()
         elif name == "search":
-            ui.navigate.to(self.visit.url("/search"))
+            self.visit.go(self.visit.url("/search"))
         elif name == "pause":
             self.visit.pause(not self.visit.is_paused)
         elif name == "help":
@@ -108,7 +109,7 @@ class Frame:
         elif name.startswith("go "):
             screen = find_shortcut(offered(self.screens, self.visit), name[3:])
             if screen is not None:
-                ui.navigate.to(self.visit.url(screen.path))
+                self.visit.go(self.visit.url(screen.path))
 
     # ------------------------------------------------------------ screens
 

@@ -91,7 +91,7 @@ class Header:
                 if slug == self.visit.tenant:
                     item.props("active")
             if more:
-                ui.menu_item("All tenants", lambda: ui.navigate.to(self.visit.url("/tenants")))
+                ui.menu_item("All tenants", lambda: self.visit.go(self.visit.url("/tenants")))
             ui.separator()
             ui.menu_item("Add another key", lambda: self.visit.client.open("/login"))
 

@@ -127,4 +127,4 @@ class Palette:
     def _open(self, hit: Hit) -> None:
         assert self.dialog is not None
         self.dialog.close()
-        ui.navigate.to(hit.address)
+        self.visit.go(hit.address)

@@ -8,7 +8,8 @@ from datetime import timedelta
 import psycopg
 
 from ..kernel.errors import Invalid, Unavailable
-from ..kernel.settings import Settings, tls_mode
+from ..kernel.settings import Settings
+from .tls import tls_mode
 
 __all__ = ["BadDsn", "DatabaseUnreachable", "connection_string", "unreachable"]
 

@@ -12,7 +12,7 @@ lock lets one runner work. Alembic was weighed and left: see docs/decisions.
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -25,6 +25,7 @@ from psycopg import AsyncConnection, sql
 from ..kernel.errors import Conflict, Forbidden, Internal, Invalid, NotFound, Unavailable
 from ..kernel.settings import Settings
 from .address import connection_string, unreachable
+from .splitting import Piece, read_statements, split_statements
 
 __all__ = [
     "Migration",
@@ -40,16 +41,27 @@ _NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.up\.sql$")
 OWNER = "moothill_owner"
 _LOCK = 0x6D6F6F74
 _LOCK_TIMEOUT = "10s"
-_TOKEN = re.compile(
-    r"""(?P<skip>--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$)|(?P<end>;)""",
-    re.DOTALL,
-)
+
+# The checklist of AGENTS.md, where whoever writes the migration sees it.
+_SKELETON = """\
+-- phase: pre
+-- One idea: what changes, and why.
+--
+-- A new table, in this order; strike out what does not apply:
+-- 1. create table moothill.x (tenant_id uuid not null, ..., named constraints, primary key (tenant_id, id));
+--    select mt.distribute('moothill.x');  (mt.reference for a table without tenants)
+-- 2. An index for every foreign key; every unique index starts with tenant_id.
+-- 3. select mt.protect('moothill.x');
+-- 4. Grants to moothill_app, moothill_readonly and moothill_auditor: only what is used.
+-- 5. A comment on the table, each column and each function.
+-- 6. The .down.sql undoes all of it exactly; a test compares the schema.
+"""
 
 State = Literal["applied", "pending", "changed", "unknown", "incomplete"]
 
 
 class MigrationFailed(Internal):
-    """A migration failed and was rolled back; the database is as it was before it."""
+    """A migration failed; its message says what of it stands."""
 
 
 class MigrationChanged(Conflict):
@@ -116,23 +128,6 @@ class MigrationState:
     applied_at: str | None
 
 
-def split_statements(text: str) -> Iterator[str]:
-    """The statements of a file, comments before them included, without their semicolons."""
-    start = 0
-    for match in _TOKEN.finditer(text):
-        if match["end"]:
-            statement = text[start : match.start()].strip()
-            start = match.end()
-            if _has_code(statement):
-                yield statement
-    if _has_code(text[start:]):
-        yield text[start:].strip()
-
-
-def _has_code(text: str) -> bool:
-    return bool(re.sub(r"--[^\n]*|/\*.*?\*/|\s", "", text, flags=re.DOTALL))
-
-
 def history() -> list[Migration]:
     """Every migration of this installation, in order.
 
@@ -170,7 +165,7 @@ def create_migration(folder: Path, name: str) -> tuple[Path, Path]:
     numbers = [int(match[1]) for path in folder.glob("*.up.sql") if (match := _NAME.match(path.name))]
     stem = f"{max(numbers, default=0) + 1:04d}_{name}"
     up, down = folder / f"{stem}.up.sql", folder / f"{stem}.down.sql"
-    up.write_text("-- phase: pre\n-- One idea: what changes, and why.\n", encoding="utf-8")
+    up.write_text(_SKELETON, encoding="utf-8")
     down.write_text("-- Restores exactly what the schema was before.\n", encoding="utf-8")
     return up, down
 
@@ -248,7 +243,10 @@ class Migrator:
         Raises:
             NotFound: this installation lacks the files of one; it and those before it stand.
             MigrationFailed: a statement failed; what was undone before stays undone.
+            Invalid: `steps` is less than one.
         """
+        if steps < 1:
+            raise Invalid(f"Roll back at least one migration, not {steps}.", field="steps")
         done: list[str] = []
         known = {migration.id: migration for migration in history()}
         async with self._connection() as connection, self._locked(connection):
@@ -282,38 +280,46 @@ class Migrator:
             "insert into {} (id, checksum, state) values (%s, %s, %s) "
             "on conflict (id) do update set checksum = excluded.checksum, state = excluded.state"
         ).format(self._table)
+        pieces = _pieces(migration, migration.up)
         if migration.in_transaction:
-            async with connection.transaction():
-                await self._run(connection, migration, migration.up)
+            async with _kept_whole(connection, migration):
+                await self._run(connection, migration, pieces)
                 if migration.number == 1:
                     for statement in self._table_statements():
                         await connection.execute(statement.encode())
                 await connection.execute(record, [migration.id, migration.checksum, "applied"])
             return
         await connection.execute(record, [migration.id, migration.checksum, "incomplete"])
-        await self._run(connection, migration, migration.up)
+        await self._run(connection, migration, pieces)
         await connection.execute(record, [migration.id, migration.checksum, "applied"])
 
     async def _revert(self, connection: AsyncConnection, migration: Migration) -> None:
         forget = sql.SQL("delete from {} where id = %s").format(self._table)
+        pieces = _pieces(migration, migration.down)
         if migration.in_transaction:
-            async with connection.transaction():
+            async with _kept_whole(connection, migration):
                 if migration.number > 1:
                     await connection.execute(forget, [migration.id])
-                await self._run(connection, migration, migration.down)
+                await self._run(connection, migration, pieces)
             return
-        await self._run(connection, migration, migration.down)
+        await self._run(connection, migration, pieces)
         await connection.execute(forget, [migration.id])
 
-    async def _run(self, connection: AsyncConnection, migration: Migration, text: str) -> None:
-        for statement in split_statements(text):
+    async def _run(self, connection: AsyncConnection, migration: Migration, pieces: list[Piece]) -> None:
+        for count, piece in enumerate(pieces):
             try:
-                await connection.execute(statement.encode(), prepare=False)
+                await connection.execute(piece.text.encode(), prepare=False)
             except psycopg.Error as error:
-                line = text[: text.find(statement)].count("\n") + 1
-                primary = error.diag.message_primary or str(error)
+                position = int(error.diag.statement_position or 1) - 1
+                line = piece.line + piece.text.count("\n", 0, position)
+                kept = "Nothing of it was kept."
+                if not migration.in_transaction:
+                    kept = (
+                        f"It runs outside of a transaction: {count} of its {len(pieces)} statements ran and stand. "
+                        "Mend the cause and run it again; it starts at its first statement."
+                    )
                 raise MigrationFailed(
-                    f"{migration.id} failed at line {line}: {primary}. Nothing of it was kept.",
+                    f"{migration.id} failed at line {line}: {_cause(error)}. {kept}",
                     migration=migration.id,
                     line=line,
                 ) from error
@@ -372,6 +378,43 @@ class Migrator:
             yield
         finally:
             await connection.execute("select pg_advisory_unlock(%s)", [_LOCK])
+
+
+@asynccontextmanager
+async def _kept_whole(connection: AsyncConnection, migration: Migration) -> AsyncIterator[None]:
+    """A transaction that keeps all of a migration or nothing, also where only COMMIT finds the fault."""
+    try:
+        async with connection.transaction():
+            yield
+    except psycopg.Error as error:
+        kept = "Nothing of it was kept."
+        if connection.closed:
+            kept = "Whether it was kept is not known; `moothill db status` tells."
+        raise MigrationFailed(
+            f"{migration.id} failed at its commit: {_cause(error)}. {kept}", migration=migration.id
+        ) from error
+
+
+def _pieces(migration: Migration, text: str) -> list[Piece]:
+    """The statements of a file, all read before the first is run."""
+    try:
+        pieces = list(read_statements(text))
+    except Invalid as error:
+        raise Invalid(f"{migration.id}: {error.message}", migration=migration.id) from None
+    for piece in pieces:
+        if piece.controls:
+            first = " ".join(piece.text.split()[:2])
+            raise Invalid(
+                f"{migration.id}: line {piece.line}: take out {first!r}; the migrator begins and ends the transaction, "
+                "and `-- transaction: none` at the top of the file goes without one.",
+                migration=migration.id,
+                line=piece.line,
+            )
+    return pieces
+
+
+def _cause(error: psycopg.Error) -> str:
+    return (error.diag.message_primary or str(error)).strip().removesuffix(".")
 
 
 def _state(migration: Migration, applied: dict[str, tuple[str, str, str]]) -> MigrationState:

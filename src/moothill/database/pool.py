@@ -136,7 +136,7 @@ class Database:
         else:
             await gate.acquire()
         try:
-            async with self._pool.connection() as connection:
+            async with self._pool.connection(timeout=wait) as connection:
                 yield connection
         except PoolTimeout:
             raise PoolExhausted(retry_after=1) from None

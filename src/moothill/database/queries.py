@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from ..kernel.context import context
 from ..kernel.errors import Internal, MoothillError, all_errors
@@ -41,6 +41,8 @@ __all__ = ["Many", "Maybe", "One", "Queries", "Run", "Statement", "parse_queries
 
 T = TypeVar("T")
 _HEADER = re.compile(r"^-- (name|returns|errors):\s*(.+)$")
+_DECLARED = re.compile(r"\s*([0-9A-Z]{5})\s+([a-z][a-z0-9_]*)\s*")
+_PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,10 @@ def parse_queries(text: str, place: str) -> Iterator[Statement]:
     """The statements of a `queries.sql`.
 
     Raises:
-        ValueError: a header is missing or twice, with file and line.
+        ValueError: a header is missing or malformed, or a name stands there twice; file and name are told.
     """
     fragments: dict[str, str] = {}
+    seen: set[str] = set()
     for block in re.split(r"^(?=-- (?:name|let):)", text, flags=re.MULTILINE)[1:]:
         lines = _filled(block, fragments).strip().splitlines()
         if lines[0].startswith("-- let:"):
@@ -82,7 +85,14 @@ def parse_queries(text: str, place: str) -> Iterator[Statement]:
         name = header.get("name", "?")
         if header.get("returns") not in ("one", "maybe", "many", "run") or not purpose:
             raise ValueError(f"{place}: {name}: state one line of purpose and `-- returns: one|maybe|many|run`")
-        declared = dict(item.split() for item in header.get("errors", "").split(",") if item.strip())
+        if name in seen:
+            raise ValueError(f"{place}: {name} stands there twice; rename one")
+        seen.add(name)
+        declared: dict[str, str] = {}
+        for item in filter(str.strip, header.get("errors", "").split(",")):
+            if not (match := _DECLARED.fullmatch(item)):
+                raise ValueError(f"{place}: {name}: write its errors as `-- errors: 23505 agent_exists`")
+            declared[match[1]] = match[2]
         sql = "\n".join(lines[body_at:]).strip().rstrip(";")
         yield Statement(name, " ".join(purpose), header["returns"], sql, declared, f"{place}:{name}")
 
@@ -101,19 +111,30 @@ class _Query:
     row: Any
     adapter: TypeAdapter[Any] = field(init=False)
     is_scalar: bool = field(init=False)
+    names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.adapter = TypeAdapter(self.row)
         self.is_scalar = not (inspect.isclass(self.row) and hasattr(self.row, "model_fields"))
+        self.names = frozenset(_PARAMETER.findall(self.statement.sql)) - {"tenant"}
 
     async def _rows(self, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         call = context()
         if call.transaction is None:
             raise Internal(f"{self.statement.place} was run outside of a transaction.")
+        self._check(parameters)
         try:
             return await call.transaction.fetch(self.statement.sql, {"tenant": call.tenant, **parameters})
         except SqlFailure as failure:
             raise self._declared(failure) from None
+
+    def _check(self, parameters: Mapping[str, Any]) -> None:
+        given = parameters.keys() - {"tenant"}
+        if given == self.names:
+            return
+        if missing := sorted(self.names - given):
+            raise Internal(f"{self.statement.place} was not given its parameter {missing[0]!r}.")
+        raise Internal(f"{self.statement.place} was given {min(given - self.names)!r}, which it does not name.")
 
     def _declared(self, failure: SqlFailure) -> MoothillError:
         code = self.statement.errors.get(failure.sqlstate)
@@ -122,7 +143,16 @@ class _Query:
         return translate(failure, self.statement.place)
 
     def _row(self, row: Mapping[str, Any]) -> Any:
-        return self.adapter.validate_python(next(iter(row.values())) if self.is_scalar else row)
+        try:
+            return self.adapter.validate_python(next(iter(row.values())) if self.is_scalar else row)
+        except (ValidationError, StopIteration) as error:
+            # Never the value: what does not fit may be a secret, or another tenant's.
+            column = "its column"
+            if isinstance(error, ValidationError):
+                first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+                column = ".".join(map(str, first["loc"])) or column
+            kind = getattr(self.row, "__name__", str(self.row))
+            raise Internal(f"{self.statement.place} gave a row that is no {kind}: {column} does not fit.") from None
 
 
 class One(_Query, Generic[T]):
@@ -172,6 +202,8 @@ class Run(_Query):
         call = context()
         if call.transaction is None:
             raise Internal(f"{self.statement.place} was run outside of a transaction.")
+        for row in rows:
+            self._check(row)
         filled = [{"tenant": call.tenant, **row} for row in rows]
         try:
             return await call.transaction.fetch_many(self.statement.sql, filled)
@@ -214,6 +246,12 @@ class Queries:
                 stated = statement.cardinality if statement else "nothing of that name"
                 raise TypeError(
                     f"{cls.__module__}.{cls.__name__}.{name} is {origin.__name__}; {path.name} has {stated}"
+                )
+            absent = sorted(set(statement.errors.values()) - all_errors().keys())
+            if absent:
+                raise TypeError(
+                    f"{statement.place} declares the error {absent[0]!r}, which no class has; "
+                    "define or import it before this class"
                 )
             row = get_args(hint)[0] if get_args(hint) else None
             setattr(cls, name, origin(statement, row))

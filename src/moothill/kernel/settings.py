@@ -5,21 +5,37 @@ the `POSTGRES_*` family; the file named by `MOOTHILL_CONFIG` (default `moothill.
 Importing this module reads nothing: `Settings.load()` does.
 """
 
+import logging
 import os
 import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import parse_qs, quote, urlsplit
+from typing import Annotated, Any, Self
+from urllib.parse import quote
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from .errors import Invalid, near_match
 
 __all__ = ["Settings", "parse_duration"]
 
+_log = logging.getLogger("moothill.settings")
+# Of the environment too, but no settings of a service.
+_OTHER_NAMES = {
+    *("MOOTHILL_APP_PASSWORD", "MOOTHILL_CHROMIUM", "MOOTHILL_COMPLETE", "MOOTHILL_CONFIG", "MOOTHILL_CONSOLE_DSN"),
+    *("MOOTHILL_MIGRATOR_PASSWORD", "MOOTHILL_SHARED_DATA", "MOOTHILL_SOAK"),
+}
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "": 1}
 
 
@@ -30,7 +46,10 @@ def parse_duration(value: Any) -> Any:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|)\s*", str(value))
     if not match:
         raise ValueError("give a duration such as 500ms, 30s, 10m or 1h")
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    try:
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    except OverflowError:
+        raise ValueError("this duration is longer than any; give one such as 500ms, 30s, 10m or 1h") from None
 
 
 def _milliseconds(value: Any) -> Any:
@@ -39,6 +58,8 @@ def _milliseconds(value: Any) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+# Zero would mean "for ever" to PostgreSQL, and beyond a day nobody waits.
+Timeout = Annotated[Duration, Field(ge=timedelta(milliseconds=1), le=timedelta(days=1))]
 
 
 def _names(*names: str) -> AliasChoices:
@@ -65,13 +86,15 @@ class Settings(BaseModel):
 
     pool_min: int = Field(2, ge=0, le=1000, description="Connections kept open.")
     pool_max: int = Field(20, ge=1, le=1000, description="Most connections of this process.")
-    connect_timeout: Duration = Field(timedelta(seconds=10), description="Longest wait for a connection.")
-    idle_timeout: Duration = Field(
+    connect_timeout: Timeout = Field(timedelta(seconds=10), description="Longest wait for a connection.")
+    idle_timeout: Timeout = Field(
         timedelta(seconds=30), description="An idle connection above the minimum closes after this."
     )
-    max_lifetime: Duration = Field(timedelta(hours=1), description="A connection is renewed after this.")
-    statement_timeout: Duration = Field(timedelta(seconds=30), description="Longest run of one statement.")
-    lock_timeout: Duration = Field(timedelta(seconds=10), description="Longest wait for a lock.")
+    max_lifetime: Timeout = Field(timedelta(hours=1), description="A connection is renewed after this.")
+    statement_timeout: Timeout = Field(timedelta(seconds=30), description="Longest run of one statement.")
+    lock_timeout: Timeout = Field(
+        timedelta(seconds=10), description="Longest wait of one statement for a lock; then: unavailable."
+    )
     tenant_share: float = Field(
         0.5,
         gt=0,
@@ -98,6 +121,16 @@ class Settings(BaseModel):
     strict: bool = Field(False, description="Refuse PostgreSQL minors with known holes instead of warning.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
 
+    @model_validator(mode="after")
+    def _check_pool(self) -> Self:
+        if self.pool_min > self.pool_max:
+            if "pool_min" not in self.model_fields_set:
+                # Whoever lowers the most has not asked for our least.
+                self.__dict__["pool_min"] = self.pool_max
+                return self
+            raise ValueError(f"pool_min is {self.pool_min} and pool_max {self.pool_max}; the least exceeds the most")
+        return self
+
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, /, **given: Any) -> "Settings":
         """Settings from every source; `given` wins, `None` in it means "not given".
@@ -112,7 +145,7 @@ class Settings(BaseModel):
             return cls(**merged)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
-            field = ".".join(map(str, first["loc"]))
+            field = ".".join(map(str, first["loc"])) or "pool_min"
             hint = near_match(field, cls.model_fields) if first["type"] == "extra_forbidden" else ""
             raise Invalid(f"Setting {field}: {first['msg']}.{hint}", field=field) from None
 
@@ -169,6 +202,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             found[field] = _milliseconds(value) if unit == "ms" else value
     if url := environ.get("DATABASE_URL"):
         found["dsn"] = url
+    _warn_of_unknown(environ)
     for field in Settings.model_fields:
         if (value := environ.get(f"MOOTHILL_{field.upper()}")) is not None and value != "":
             found[field] = value
@@ -196,17 +230,14 @@ def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
         raise Invalid(f"{path} is not valid TOML: {error}.", field="MOOTHILL_CONFIG") from None
 
 
-def tls_mode(dsn: str, settings: Settings) -> str | None:
-    """The sslmode to add to a DSN that names none: verify-full off loopback and sockets."""
-    if "sslmode=" in dsn:
-        return None
-    if settings.tls:
-        return settings.tls
-    if "://" in dsn:
-        parts = urlsplit(dsn)
-        host = parse_qs(parts.query).get("host", [parts.hostname or ""])[0]
-    else:
-        match = re.search(r"\bhost(?:addr)?\s*=\s*'?([^\s']+)", dsn)
-        host = match[1] if match else ""
-    is_near = host in ("", "localhost", "::1") or host.startswith(("/", "127."))
-    return "prefer" if is_near else "verify-full"
+def _warn_of_unknown(environ: Mapping[str, str]) -> None:
+    known = {f"MOOTHILL_{field.upper()}" for field in Settings.model_fields} | _OTHER_NAMES
+    for name in sorted(environ):
+        if name.startswith("MOOTHILL_") and name not in known and not name.startswith("MOOTHILL_TEST_"):
+            # Never the value: a misspelt name may hold a password.
+            _log.warning(
+                "unknown_setting: %s is not known and has no effect.%s",
+                name,
+                near_match(name, known),
+                extra={"setting": name},
+            )

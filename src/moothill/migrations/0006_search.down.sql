@@ -11,7 +11,7 @@ drop function moothill.search_vector_statement(text, boolean, boolean, text, boo
 drop function moothill.search_scope(boolean, boolean, boolean, boolean, boolean, boolean, boolean);
 drop function moothill.drop_embeddings(uuid, uuid[]);
 drop function moothill.put_embedding(uuid, text, uuid, text, public.halfvec, timestamptz);
-drop function moothill.embedding_retire(uuid, text, integer);
+drop function moothill.embedding_retire(uuid, text, integer, interval);
 drop function moothill.embedding_demote(uuid, text, bigint);
 drop function moothill.embedding_promote(uuid, text, integer, integer, integer, bigint);
 drop function moothill.embedding_catch_up(uuid, text, text);

@@ -492,7 +492,7 @@ comment on function moothill.embedding_demote(uuid, text, bigint) is
   'Brings a tenant with few vectors back into the shared partition; false when it has more than that.';
 select mt.lend('moothill.embedding_demote(uuid, text, bigint)'::regprocedure, 'moothill_jobs');
 
-create function moothill.embedding_retire(tenant uuid, wanted text, batch integer) returns boolean
+create function moothill.embedding_retire(tenant uuid, wanted text, batch integer, grace interval) returns boolean
   language plpgsql volatile security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 declare
   here moothill.embedding_placements;
@@ -504,7 +504,9 @@ begin
   perform mt.move_embeddings(tenant, wanted);
   perform mt.hold_embeddings(tenant, wanted, true);
   select * into here from moothill.embedding_placements p
-  where p.tenant_id = tenant and p.model = wanted and p.state = 'retired' for update;
+  where p.tenant_id = tenant and p.model = wanted and p.state = 'retired'
+    and p.changed_at <= now() - grace
+  for update;
   if not found then
     return true;
   end if;
@@ -524,9 +526,9 @@ begin
   delete from moothill.embedding_placements p where p.tenant_id = tenant and p.model = wanted;
   return true;
 end $$;
-comment on function moothill.embedding_retire(uuid, text, integer) is
-  'Removes a batch of a retired model''s vectors of a tenant; true when none is left.';
-select mt.lend('moothill.embedding_retire(uuid, text, integer)'::regprocedure, 'moothill_jobs');
+comment on function moothill.embedding_retire(uuid, text, integer, interval) is
+  'Removes a batch of the vectors of a model that was retired some time ago; true when there is no more to do.';
+select mt.lend('moothill.embedding_retire(uuid, text, integer, interval)'::regprocedure, 'moothill_jobs');
 
 -- ------------------------------------------------------------------------------------------- writing vectors
 
@@ -649,7 +651,7 @@ create function moothill.search_text_statement(lift boolean, scope text, words i
     'select hit, (array_agg(id order by score desc, id))[1], max(score) from found where hit is not null '
     'group by hit order by 3 desc, 1 limit $10',
     case when lift then 'i.agent_id' else 'i.id' end,
-    (select string_agg(format('ts_rank(''{0.1, 0.3, 0.6, 1.0}'', i.tsv, $8[%1$s], 1) * $9[%1$s]', n), ' + ')
+    (select string_agg(format('ts_rank(''{0.2, 0.6, 0.8, 1.0}'', i.tsv, $8[%1$s], 1) * $9[%1$s]', n), ' + ')
      from generate_series(1, words) as n),
     case when scope <> '' and lift then
       ' join moothill.search_items h on h.tenant_id = $1 and h.id = i.agent_id' else '' end,
@@ -936,10 +938,10 @@ begin
     select array_agg(w.asked) as words from moothill.search_words(query) w
   )
   select count(i.id),
-         count(i.id) filter (where exists (select from unnest(a.words) as w (word) where i.tsv @@ w.word)),
+         count(i.id) filter (where a.words is not null and exists (select from unnest(a.words) as w (word) where i.tsv @@ w.word)),
          count(i.id) filter (where i.kind = any(kinds)),
          count(i.id) filter (where i.status = any(states)),
-         count(i.id) filter (where tags <@ array(select f.value from moothill.search_item_facets f
+         count(i.id) filter (where tags is not null and tags <@ array(select f.value from moothill.search_item_facets f
                                               where f.tenant_id = tenant and f.item_id = i.id and f.facet = 'tag')),
          count(i.id) filter (where i.confidence is null or i.confidence >= lowest),
          count(i.id) filter (where i.agent_id = (select id from owner)),

@@ -57,6 +57,7 @@ async def acting(
         door="worker",
         cursor=cursor,
         prepared=prepared,
+        owner=runtime,
     )
     async with runtime.database.begin(call, single=single) as unit:
         call.transaction = unit

@@ -16,7 +16,6 @@ from moothill.database.migrate import (
     NotTheMigrator,
     RolesMissing,
     history,
-    split_statements,
 )
 from moothill.kernel.errors import Internal, NotFound
 from tests.integration.database.conftest import administrator
@@ -106,7 +105,7 @@ def write(folder: Path, *names: str) -> None:
 
 def test_a_file_without_its_rollback_and_a_gap_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """C23: two files of one number, and "1" beside "001"."""
-    monkeypatch.setattr(migrate.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr("moothill.database.migrate.resources.files", lambda _: tmp_path)
     write(tmp_path, "0001_one.up.sql", "0001_one.down.sql", "README.md")
     assert [each.id for each in history()] == ["0001_one"]
     write(tmp_path, "0002_two.up.sql")
@@ -115,11 +114,6 @@ def test_a_file_without_its_rollback_and_a_gap_are_refused(tmp_path: Path, monke
     write(tmp_path, "0002_two.down.sql", "0002_again.up.sql", "0002_again.down.sql")
     with pytest.raises(Internal, match="gaps or doubles"):
         history()
-
-
-def test_a_last_statement_needs_no_semicolon() -> None:
-    assert list(split_statements("select 1;\nselect 2")) == ["select 1", "select 2"]
-    assert list(split_statements("  ; -- nothing\n")) == []
 
 
 def test_the_script_of_one_migration_stands_alone() -> None:

@@ -128,16 +128,15 @@ async def test_a_body_that_passes_over_a_failed_statement_keeps_nothing_and_says
     assert (await Ledgers(moot.executor).count()).n == 0
 
 
-async def test_a_block_that_passes_over_a_failed_call_keeps_nothing_and_says_so(moot: Moot) -> None:
+async def test_a_block_goes_on_after_a_failed_call_that_left_nothing(moot: Moot) -> None:
     ledgers = Ledgers(moot.executor)
-    with pytest.raises(TransactionFailed, match="begin again"):
-        async with moot.transaction():
-            await ledgers.put(key="a")
+    async with moot.transaction():
+        await ledgers.put(key="a")
+        for _ in range(2):
             with pytest.raises(Conflict):
                 await ledgers.put(key="a")
-            with pytest.raises(TransactionFailed):
-                await ledgers.put(key="b")
-    assert (await ledgers.count()).n == 0
+        await ledgers.put(key="b")
+    assert (await ledgers.count()).n == 2
 
 
 async def test_an_event_that_the_log_refuses_takes_the_rows_with_it(moot: Moot) -> None:
@@ -147,7 +146,7 @@ async def test_an_event_that_the_log_refuses_takes_the_rows_with_it(moot: Moot) 
 
 
 async def test_a_single_write_cannot_leave_an_event_behind(moot: Moot) -> None:
-    with pytest.raises(Internal, match="write its own event"):
+    with pytest.raises(Internal, match=r"must write tenants\.created itself"):
         await Ledgers(moot.executor).put_single(key="a")
 
 

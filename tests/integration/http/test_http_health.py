@@ -27,6 +27,13 @@ async def test_a_healthy_server_is_alive_ready_and_healthy(live: Live) -> None:
     assert stats["totalConnections"] == stats["idleConnections"] + stats["activeConnections"]
 
 
+async def test_probes_and_pages_answer_head(live: Live) -> None:
+    async with live.client() as client:
+        for path in ("/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json"):
+            answer = await client.head(path)
+            assert (answer.status_code, answer.content) == (200, b"")
+
+
 async def test_a_server_whose_guard_falls_is_not_ready(
     server: EmbeddedServer, settings: Settings, fresh_database: DatabaseFactory
 ) -> None:

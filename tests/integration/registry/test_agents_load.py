@@ -134,6 +134,14 @@ async def test_names_that_normalisation_makes_one_are_a_bad_record(moot: Moot) -
         await moot.agents.load(content=text)
 
 
+async def test_a_mention_longer_than_evidence_holds_is_a_bad_record(moot: Moot) -> None:
+    text = line(
+        description="x" * 600, capabilities=[{"name": "read", "mention": {"text": "x" * 600, "start": 0, "end": 600}}]
+    )
+    with pytest.raises(CatalogueRefused, match=r"capabilities\[0\]\.mention .* 500 characters"):
+        await moot.agents.load(content=text)
+
+
 async def test_entries_may_be_given_instead_of_a_text(moot: Moot) -> None:
     entries = [
         CatalogueEntry(agent_id="a", name="A", capabilities=(CapabilityEntry(name="read"),)),

@@ -34,10 +34,11 @@ async def test_those_who_can_come_first_and_the_freer_before_the_busier(moot: Mo
     assert next(iter(chosen)) == "dan"
     dan, ada = chosen["dan"], chosen["ada"]
     assert dan.capability is not None
-    assert (dan.capability.name, dan.capability.relevance) == ("Reviewing contracts", 1)
+    assert (dan.capability.name, dan.capability.relevance) == ("Reviewing contracts", Decimal(1))
     assert dan.score > ada.score
     assert {part.name: part.value for part in dan.parts}["load"] == Decimal("0.9")
-    assert dan.score == sum(part.value * part.weight for part in dan.parts).quantize(Decimal("0.0001"))
+    weighted = sum((part.value * part.weight for part in dan.parts), Decimal(0))
+    assert dan.score == weighted.quantize(Decimal("0.0001"))
     assert all(part.reason for part in dan.parts)
     assert list(chosen).index("ada") > list(chosen).index("bob")
     assert "cid" not in list(chosen)[:3]

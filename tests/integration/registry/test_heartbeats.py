@@ -139,7 +139,7 @@ async def test_a_batch_has_from_one_to_a_thousand(moot: Moot) -> None:
 async def test_a_heartbeat_ends_neither_suspension_nor_maintenance(moot: Moot) -> None:
     await moot.agents.register(name="Ada")
     for held in ("suspended", "maintenance"):
-        await moot.agents.set_status(agent="ada", status=held)  # type: ignore[arg-type]
+        await moot.agents.set_status(agent="ada", status=held)
         report = await moot.agents.heartbeat(beats=[Heartbeat(agent="ada", status="active", active_tasks=1)])
         assert report.results[0].status == held
     assert (await moot.agents.get(agent="ada")).active_tasks == 1

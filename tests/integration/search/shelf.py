@@ -60,19 +60,20 @@ class Shelf:
             await search.put(entries, Vectors(MODEL, rows))
         return [entry.id for entry in entries]
 
-    async def arrange(self, threshold: int, *, steps: int = 50, patient: bool = False) -> int:
+    async def arrange(self, threshold: int, *, steps: int = 50, patient: bool = False, bulk: int = 20_000) -> int:
         """Let the vectors go where they belong, as the worker does; how many steps it took.
 
         Args:
             threshold: vectors above which a tenant gets its own partition.
             steps: most steps.
+            bulk: vectors up to which the index is built in one go.
             patient: a step that gives way to others is done again, as at the worker's next turn.
         """
         for number in range(1, steps + 1):
             try:
                 async with self.writing():
                     found = [m for m in await sql.models() if m.model == MODEL]
-                    if not await filling.arrange(found[0], threshold=threshold):
+                    if not await filling.arrange(found[0], threshold=threshold, bulk=bulk):
                         return number
             except (Unavailable, Conflict):
                 if not patient:

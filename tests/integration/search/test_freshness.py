@@ -1,6 +1,7 @@
 """Fresh at commit, queued for remote providers, and two models served while one is built."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -163,6 +164,11 @@ async def test_both_models_answer_until_the_new_one_is_built(shelf: Shelf, monke
     assert (found.model, len(found.hits)) == (REMOTE, 11)
     await there.put(record("after"))
     assert await fill(there) == 1, "a retired model gets nothing any more"
+    async with there.writing() as search:
+        assert (await search.arrange()).cursor is None
+    vectors = {model.model: model.vectors for model in await there.search.models()}
+    assert vectors[MODEL] == 11, "other processes may still ask it for a moment"
+    monkeypatch.setattr(filling, "_GRACE", timedelta(0))
     async with there.writing() as search:
         assert (await search.arrange()).cursor is None
     assert {model.model: model.vectors for model in await there.search.models()}[MODEL] == 0

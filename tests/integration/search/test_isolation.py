@@ -24,7 +24,7 @@ CALLS = {
     "search_models": "select * from search_models(%(tenant)s)",
     "embedding_promote": "select * from embedding_promote(%(tenant)s, %(model)s, 16, 64, 10, 10)",
     "embedding_demote": "select embedding_demote(%(tenant)s, %(model)s, 10)",
-    "embedding_retire": "select embedding_retire(%(tenant)s, %(model)s, 10)",
+    "embedding_retire": "select embedding_retire(%(tenant)s, %(model)s, 10, interval '0')",
     "embedding_catch_up": "select embedding_catch_up(%(tenant)s, %(model)s, 'embedding_m1_shared')",
 }
 

@@ -205,11 +205,10 @@ async def test_a_large_tenant_is_inserted_into_an_index_that_is_there(
     shelf: Shelf, admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Short transactions: one that builds a large index would hold back the feed of events for minutes."""
-    monkeypatch.setattr(rules, "BULK", 100)
     monkeypatch.setattr(filling, "_INSERTED", 80)
     every = points(300, seed=11)
     ids = await shelf.put_points(every)
-    assert await shelf.arrange(100) >= 5
+    assert await shelf.arrange(100, bulk=100) >= 5
     found = await shelf.search.find(vector=every[3].tolist(), limit=1)
     assert not found.exact
     assert found.hits[0].id == ids[3]

@@ -67,74 +67,80 @@ async def obey(where: str) -> None:
 def registered() -> Iterator[type[Service]]:
     """The probe, known to executors and workers as long as the block runs."""
 
-    class Happened(EventPayload, kind="probe.happened"):
-        """Something happened to the probe."""
-
-        number: int = Field(description="Which.")
-
-    class Probe(Service, group="probe"):
-        """What only these tests know."""
-
-        @operation(effect="write", scope="probe:write", example={"numbers": [1]})
-        async def happen(
-            self,
-            *,
-            numbers: Annotated[list[int], Field(description="Which.")],
-            subject: Annotated[UUID | None, Field(description="To what.")] = None,
-            subjects: Annotated[list[UUID] | None, Field(description="To what.")] = None,
-        ) -> int:
-            """Record an event for each number."""
-            for number in numbers:
-                context().record(Happened(number=number), subject=subject, subjects=subjects or ())
-            return len(numbers)
-
-        async def _handled(self, mark: str, event: Event) -> None:
-            number = event.payload["number"]
-            await leave(mark, event=event.id, number=number)
-            await obey(f"{mark} {number}")
-
-        @handles(Happened)
-        async def first(self, event: Event) -> None:
-            await self._handled("first", event)
-
-        @handles(Happened)
-        async def second(self, event: Event) -> None:
-            await self._handled("second", event)
-
-        @handles(Happened)
-        async def third(self, event: Event) -> None:
-            await self._handled("third", event)
-
-        @job(effect="write", scope="probe:write", audience="anyone")
-        async def work(
-            self, *, steps: Annotated[int, Field(ge=1, description="How many.")] = 3, note: NOTE = "step"
-        ) -> Step:
-            """Leave a mark in each step."""
-            done = (context().cursor or {}).get("done", 0) + 1
-            await leave(note, number=done)
-            await obey(f"{note} {done}")
-            context().record(Happened(number=-done))
-            return Step(
-                done=done, total=steps, cursor={"done": done} if done < steps else None, message=f"{done} of {steps}"
-            )
-
-        @scheduled(every=timedelta(hours=1))
-        async def hourly(self) -> str:
-            await obey("hourly")
-            await leave("hourly")
-            return "left a mark"
-
-        @scheduled(every=timedelta(hours=1), per_tenant=True)
-        async def everywhere(self) -> Step:
-            done = (context().cursor or {}).get("done", 0) + 1
-            await leave("everywhere", number=done)
-            await obey("everywhere")
-            return Step(done=done, cursor={"done": done} if done < 2 else None)
-
     try:
+
+        class Happened(EventPayload, kind="probe.happened"):
+            """Something happened to the probe."""
+
+            number: int = Field(description="Which.")
+
+        class Probe(Service, group="probe"):
+            """What only these tests know."""
+
+            @operation(effect="write", scope="probe:write", example={"numbers": [1]})
+            async def happen(
+                self,
+                *,
+                numbers: Annotated[list[int], Field(description="Which.")],
+                subject: Annotated[UUID | None, Field(description="To what.")] = None,
+                subjects: Annotated[list[UUID] | None, Field(description="To what.")] = None,
+            ) -> int:
+                """Record an event for each number."""
+                for number in numbers:
+                    context().record(Happened(number=number), subject=subject, subjects=subjects or ())
+                return len(numbers)
+
+            async def _handled(self, mark: str, event: Event) -> None:
+                number = event.payload["number"]
+                await leave(mark, event=event.id, number=number)
+                await obey(f"{mark} {number}")
+
+            @handles(Happened)
+            async def first(self, event: Event) -> None:
+                await self._handled("first", event)
+
+            @handles(Happened)
+            async def second(self, event: Event) -> None:
+                await self._handled("second", event)
+
+            @handles(Happened)
+            async def third(self, event: Event) -> None:
+                await self._handled("third", event)
+
+            @job(effect="write", scope="probe:write", audience="anyone", example={"steps": 1})
+            async def work(
+                self, *, steps: Annotated[int, Field(ge=1, description="How many.")] = 3, note: NOTE = "step"
+            ) -> Step:
+                """Leave a mark in each step."""
+                done = (context().cursor or {}).get("done", 0) + 1
+                await leave(note, number=done)
+                await obey(f"{note} {done}")
+                context().record(Happened(number=-done))
+                return Step(
+                    done=done,
+                    total=steps,
+                    cursor={"done": done} if done < steps else None,
+                    message=f"{done} of {steps}",
+                )
+
+            @scheduled(every=timedelta(hours=1))
+            async def hourly(self) -> str:
+                await obey("hourly")
+                await leave("hourly")
+                return "left a mark"
+
+            @scheduled(every=timedelta(hours=1), per_tenant=True)
+            async def everywhere(self) -> Step:
+                done = (context().cursor or {}).get("done", 0) + 1
+                await leave("everywhere", number=done)
+                await obey("everywhere")
+                return Step(done=done, cursor={"done": done} if done < 2 else None)
+
         yield Probe
     finally:
-        del SERVICES["probe"], EVENT_KINDS["probe.happened"]
+        # Also after a declaration that was refused half-way.
+        SERVICES.pop("probe", None)
+        EVENT_KINDS.pop("probe.happened", None)
         for registry in (REGISTRY, HANDLERS, SCHEDULES):
             for name in [name for name in registry if name.startswith("probe.")]:
                 del registry[name]

@@ -74,7 +74,7 @@ async def build(visit: Visit, query: Query) -> None:
             advice = "Register one with agents.register, or import a catalogue: `moothill agents import FILE`."
             with empty("No agents yet", advice, "o_smart_toy"):
                 place = visit.url("/explorer", operation="agents.register")
-                button("Register an agent", "main").on_click(lambda: ui.navigate.to(place))
+                button("Register an agent", "main").on_click(lambda: visit.go(place))
             return
 
     async def renew() -> None:

@@ -36,9 +36,7 @@ async def build(visit: Visit, query: Query) -> None:
     groups = sorted({kind.kind.partition(".")[0] for kind in kinds})
 
     def go(**changed: str | None) -> None:
-        ui.navigate.to(
-            visit.url("/events", **{"kind": group, "actor": actor, "subject": subject, "since": since, **changed})
-        )
+        visit.go(visit.url("/events", **{"kind": group, "actor": actor, "subject": subject, "since": since, **changed}))
 
     with box("filters"):
         options = {"": "All kinds"} | {f"{name}.": f"{name}.*" for name in groups}

@@ -30,6 +30,7 @@ _PAGE_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _STATIC = {"docs.css": "text/css; charset=utf-8", "docs.js": "text/javascript; charset=utf-8"}
+_PAGES = ("/health/", "/metrics", "/docs", "/openapi.json")
 _CLIENT_CLOSED_REQUEST = 499
 
 
@@ -61,8 +62,7 @@ class Application(FastAPI):
             if exchange.scope["path"].startswith(PREFIX):
                 await serve_operation(self.door, exchange)
             else:
-                exchange.scope["moothill.exchange"] = exchange
-                await super().__call__(exchange.scope, exchange.receive, exchange.framework_send)
+                await super().__call__(_framework_scope(exchange), exchange.receive, exchange.framework_send)
         except ClientGone:
             exchange.code = "client_gone"
         except MoothillError as error:
@@ -79,6 +79,14 @@ class Application(FastAPI):
             elif exchange.code is None:
                 # Too late to say it: a connection that breaks off is noticed, half an answer is not.
                 raise told from None
+
+
+def _framework_scope(exchange: Exchange) -> Scope:
+    """The scope for the framework's routes; what answers GET there answers HEAD, and the server drops the body."""
+    exchange.scope["moothill.exchange"] = exchange
+    if exchange.method == "HEAD" and exchange.scope["path"].startswith(_PAGES):
+        return {**exchange.scope, "method": "GET"}
+    return exchange.scope
 
 
 def create_app(door: Door) -> Application:

@@ -104,6 +104,9 @@ class Door:
             MoothillError: nobody that may enter.
         """
         found = await self.entrance.executor(read_headers(scope, request_id_of(scope)))
+        exchange = scope.get("moothill.exchange")
+        if exchange is not None:
+            exchange.principal = found.principal
         return LocalExecutor(found.runtime, found.principal, door="mcp")
 
     def _committed(self, call: Context) -> None:

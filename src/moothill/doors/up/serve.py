@@ -14,6 +14,7 @@ from typing import Any
 
 from ...database.embedded.folder import default_folder
 from ...database.migrate import Migrator
+from ...demo import load as load_demo
 from ...kernel.errors import Conflict, Invalid
 from ...kernel.settings import Settings
 from ...moot import Moot
@@ -170,25 +171,38 @@ async def serve(
             front = await loading
             server = await stack.enter_async_context(front.opened(moot.session, certfile, keyfile))
             serving = asyncio.create_task(server.serve(sockets=[listener]))
+            stack.push_async_callback(_ended, server, serving)
             signals.server = server
             await _first(server.answers.wait(), serving)
-            if demo:
-                await _first(_load_demo(moot), serving)
             url = _url(listener, host, secure=certfile is not None)
-            shown: str | None = None
-            if console and ConsoleProcess.is_installed() and not serving.done():
+            beside = None
+            if console and ConsoleProcess.is_installed():
                 assert moot.session.database is not None
                 tls = (str(certfile), str(keyfile)) if certfile and keyfile else None
                 after = port + 1 if port and console_port is None else console_port or 0
                 beside = ConsoleProcess(url, moot.session.database.dsn, host=host, port=after, tls=tls)
                 stack.push_async_callback(beside.stop)
-                shown = await _first(beside.start(), serving)
+            shown = await _first(_furnished(moot, beside, demo=demo), serving)
             if not serving.done():
-                warnings = _warnings(host, certfile, key.warning)
-                announce(Announcement(url, shown, key.secret, key.file, where, warnings))
+                announce(Announcement(url, shown, key.secret, key.file, where, _warnings(host, certfile, key.warning)))
                 if open_console and shown is not None:
                     await asyncio.to_thread(webbrowser.open, shown)
             await serving
+
+
+async def _furnished(moot: Moot, console: ConsoleProcess | None, *, demo: bool) -> str | None:
+    """Start the console, load the example society meanwhile; the console's address."""
+    async with asyncio.TaskGroup() as tasks:
+        starting = tasks.create_task(console.start()) if console is not None else None
+        if demo:
+            await load_demo(moot)
+    return starting.result() if starting is not None else None
+
+
+async def _ended(server: Any, serving: "asyncio.Task[None]") -> None:
+    """Let the server end, whatever brought us here."""
+    server.should_exit = True
+    await asyncio.gather(serving, return_exceptions=True)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -221,13 +235,6 @@ def _load_front() -> Any:
 
     front.load_extras()
     return front
-
-
-async def _load_demo(moot: Moot) -> None:
-    load = getattr(importlib.import_module("moothill.demo"), "load", None)
-    if load is None:
-        raise Invalid("This installation cannot load the example society.")
-    await load(moot)
 
 
 async def _first(work: Any, serving: "asyncio.Task[None]") -> Any:

@@ -19,10 +19,6 @@ class AgentIsDeactivated(Conflict):
     """The agent was deactivated; `agents.reactivate` brings it back."""
 
 
-class AgentIsActive(Conflict):
-    """The agent was not deactivated, so there is nothing to bring back."""
-
-
 class AgentStatusConflict(Conflict):
     """The agent cannot come from its status to that one."""
 

@@ -14,7 +14,7 @@ from ..capabilities.indexing import capability_entry
 from ..capabilities.store import capabilities_of
 from ..search import Search, SearchTouch
 from . import rules
-from .errors import AgentIsActive, AgentIsDeactivated, AgentStatusConflict
+from .errors import AgentIsDeactivated, AgentStatusConflict
 from .events import AgentDeactivated, AgentReactivated, AgentStatusChanged
 from .indexing import agent_entry
 from .lookup import find_agent, find_live_agent
@@ -116,11 +116,11 @@ async def _plan_deactivate(self: Service, *, agent: str, reason: str | None = No
 
 @operation(effect="write", scope="agents:write", audience="operator", example={"agent": "alderman"})
 async def reactivate(self: Service, *, agent: AgentReference) -> Agent:
-    """Bring a deactivated agent back; it is offline until it says otherwise."""
+    """Bring a deactivated agent back, offline until it says otherwise; one that is not gone stays as it is."""
     found = await find_agent(agent)
     back = await sql.reactivate(id=found.id)
     if back is None:
-        raise AgentIsActive(f"Agent {found.agent_id} was not deactivated.", agent=found.agent_id)
+        return await find_agent(str(found.id))
     search = Search(self.executor)
     entries = [agent_entry(back), *map(capability_entry, await capabilities_of([back.id]))]
     await search.put(entries, await search.vectors_of(entries))

@@ -1,13 +1,13 @@
 """From a query to its answer: the vector before the transaction, one statement in it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from ...embeddings import embed
-from ...kernel.context import context
+from ...kernel.context import Context, context
 from ...kernel.errors import Exhausted, Invalid, NotFound, Unavailable
 from ...kernel.local import LocalExecutor, entered
 from . import rules
@@ -31,6 +31,8 @@ from .statements import sql
 
 __all__ = ["QueryMissing", "UnknownAgent", "answer", "question", "ready"]
 
+T = TypeVar("T")
+
 _NO_FILTERS = SearchFilters()
 _SAME_WEIGHTS = SearchWeights()
 
@@ -51,20 +53,28 @@ async def ready(executor: Any) -> tuple[Providers, str]:
     model = providers.configured.model
     if known is not None and model in providers.made:
         return providers, known
-    assert isinstance(executor, LocalExecutor)
-    # A transaction of its own: a table made for everybody must not wait for somebody's commit.
-    asking = replace(call, transaction=None, pending=[], read_only=False)
-    async with executor.runtime.database.begin(asking, single=False) as unit:
-        asking.transaction = unit
-        with entered(asking):
-            found = await sql.ready(model=model)
-            if not found.made:
-                await sql.make_model(model=model, dimensions=providers.configured.dimensions)
-        await unit.finish(asking)
+    if call.transaction is not None:
+        found = await sql.ready(model=model)
+    else:
+        found = await _apart(executor, call, lambda: sql.ready(model=model))
+    if not found.made:
+        # A table made for everybody must not wait for somebody's commit.
+        dimensions = providers.configured.dimensions
+        await _apart(executor, call, lambda: sql.make_model(model=model, dimensions=dimensions))
     providers.made.add(model)
     serving = found.serving or model
     providers.remember(call.tenant, serving)
     return providers, serving
+
+
+async def _apart(executor: Any, call: Context, statement: Callable[[], Awaitable[T]]) -> T:
+    """Run a statement in a transaction of its own, beside whatever is open here."""
+    assert isinstance(executor, LocalExecutor)
+    alone = replace(call, transaction=None, pending=[], read_only=False)
+    async with executor.runtime.database.begin(alone, single=True) as unit:
+        alone.transaction = unit
+        with entered(alone):
+            return await statement()
 
 
 async def question(

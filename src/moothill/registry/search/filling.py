@@ -4,6 +4,8 @@ Each function is one step in one transaction. A provider is asked before the ste
 that nothing is locked, and no feed held back, while it answers.
 """
 
+from datetime import timedelta
+
 import structlog
 
 from ...embeddings import EmbeddingProvider, embed
@@ -19,7 +21,11 @@ __all__ = ["ATTEMPTS", "arrange", "fill", "serve"]
 # An item that its provider has refused so often is left to the operator; `search.models` counts it.
 ATTEMPTS = 8
 _LOCAL_TEXTS, _REMOTE_TEXTS = 512, 128
-_COPIED, _INSERTED, _REMOVED = 20_000, 2_000, 5_000
+_COPIED, _INSERTED, _REMOVED = 20_000, 1_000, 5_000
+# Other processes may ask a retired model for a few seconds yet.
+_GRACE = timedelta(minutes=1)
+# An index is built in one statement; nobody waits for it but the worker.
+_LONGEST_STEP = timedelta(minutes=15)
 
 _log = structlog.get_logger("moothill.search")
 
@@ -73,8 +79,13 @@ async def serve(model: str) -> None:
         context().record(ModelServed(model=model, before=before))
 
 
-async def arrange(model: SearchModel, *, threshold: int = rules.THRESHOLD) -> bool:
+async def arrange(model: SearchModel, *, threshold: int = rules.THRESHOLD, bulk: int = rules.BULK) -> bool:
     """One step towards where the vectors of a model should lie; whether there is more to do.
+
+    Args:
+        model: as it stands in this tenant.
+        threshold: with more vectors a tenant gets a partition of its own.
+        bulk: up to so many vectors the index is built in one go.
 
     Raises:
         LockTimeout: readers or writers kept the partition for too long; the next turn tries again.
@@ -82,15 +93,16 @@ async def arrange(model: SearchModel, *, threshold: int = rules.THRESHOLD) -> bo
     if model.state is None:
         return False
     if model.state == "retired":
-        return not await sql.forget(model=model.model, batch=_REMOVED)
+        return not await sql.forget(model=model.model, batch=_REMOVED, grace=_GRACE)
     due = rules.place_due(model.place, model.vectors, threshold)
     if model.place == "copying" or due == "own":
+        await sql.take_time(milliseconds=int(_LONGEST_STEP.total_seconds() * 1000))
         step = await sql.promote(
             model=model.model,
             links=rules.LINKS,
             candidates=rules.CANDIDATES,
-            batch=_COPIED if model.vectors <= rules.BULK else _INSERTED,
-            bulk=rules.BULK,
+            batch=_COPIED if model.vectors <= bulk else _INSERTED,
+            bulk=bulk,
         )
         if step.finished and step.place == "own":
             await sql.set_effort(model=model.model, effort=rules.effort(model.vectors))

@@ -229,6 +229,11 @@ update embedding_queue
 set attempts = attempts + 1, error = %(code)s
 where tenant_id = %(tenant)s and model = %(model)s and item_id = %(id)s;
 
+-- name: take_time
+-- Let the statements that follow in this transaction run for longer than a call's.
+-- returns: run
+select mt.set_context(%(tenant)s, mt.actor(), mt.actor_kind(), %(milliseconds)s);
+
 -- name: promote
 -- One step on the way to a partition of the tenant's own.
 -- returns: one
@@ -241,9 +246,9 @@ from embedding_promote(%(tenant)s, %(model)s, %(links)s, %(candidates)s, %(batch
 select embedding_demote(%(tenant)s, %(model)s, %(most)s) as moved;
 
 -- name: forget
--- Remove a batch of the vectors of a model that was retired; true when none is left.
+-- Remove a batch of the vectors of a model that was retired some time ago; true when there is no more to do.
 -- returns: one
-select embedding_retire(%(tenant)s, %(model)s, %(batch)s) as done;
+select embedding_retire(%(tenant)s, %(model)s, %(batch)s, %(grace)s) as done;
 
 -- name: set_effort
 -- How many candidates the tenant's index looks at.

@@ -56,6 +56,7 @@ class Sql(Queries):
     queued: Many[EmbeddableText]
     settle: Run
     refuse: Run
+    take_time: Run
     promote: One[Promotion]
     demote: One[bool]
     forget: One[bool]
