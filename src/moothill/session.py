@@ -267,7 +267,7 @@ def connect(
         if where is not None and where.startswith(("http://", "https://")):
             return await _open_remote(where, chosen, tenant)
         if where is not None and not isinstance(target, Path) and _DSN.match(where):
-            return await open_database(where, chosen, tenant or chosen.tenant)
+            return await open_database(where, chosen, tenant or chosen.tenant, create=True)
         return await _open_embedded(Path(where) if where else chosen.home, chosen, tenant or chosen.tenant)
 
     return Connecting(opening)
@@ -337,7 +337,7 @@ async def open_database(
         tenant: slug or id of the tenant to work in.
         stack: closes what was opened before.
         migrator_dsn: kept for operations of the database group.
-        create: make the tenant `default` when it is missing (embedded use).
+        create: make the tenant `default` when it is missing, so that a database that was just migrated can be used.
 
     Raises:
         SchemaMissing: migrations are pending.
@@ -357,7 +357,7 @@ async def open_database(
         if found is None and create and tenant == DEFAULT_TENANT:
             found = await _create_default(runtime)
         if found is None:
-            raise TenantUnknown(f"There is no tenant {tenant!r}; `moothill tenants create --slug {tenant}` makes it.")
+            raise TenantUnknown(f"There is no tenant {tenant!r}; `moothill tenants create {tenant} NAME` makes it.")
         principal = Principal(tenant=found["id"], tenant_slug=found["slug"], actor=OPERATOR, scopes=EVERYTHING)
         session = Session(settings, stack, runtime, database, migrator_dsn, nudge=nudge)
         return Moot(LocalExecutor(runtime, principal), session)

@@ -216,7 +216,7 @@ async def test_this_page_from_elsewhere_shows_its_calls(operator: User, moot: Mo
     await operator.should_see(kind=ui.aggrid, retries=20)
     operator.find(marker="calls").click()
     await operator.should_see("await moot.agents.list(filter={'tag': 'law'})")
-    await operator.should_see(marker="spelled-cli", content="moothill agents list --filter")
+    assert any(words.startswith("moothill agents list --filter") for words in words_of(operator))
 
 
 async def test_a_suspended_session_key_is_told_and_dropped(

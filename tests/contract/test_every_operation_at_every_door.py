@@ -15,7 +15,9 @@ from psycopg import sql
 
 from moothill.database.embedded import EmbeddedServer
 from moothill.database.roles import bootstrap
+from moothill.demo import load
 from moothill.kernel.settings import Settings
+from moothill.session import open_database
 from tests.conftest import TEMPLATE
 from tests.contract.adapters import DOORS, REFERENCE, Outcome, Site, masked
 from tests.contract.cases import cases_of, operations
@@ -27,29 +29,37 @@ Society = Callable[[], Awaitable[Site]]
 
 @pytest_asyncio.fixture(scope="session")
 async def society(server: EmbeddedServer, settings: Settings) -> AsyncIterator[Society]:
-    """Makes societies that are the same at the start."""
+    """Makes copies of the example society, each with a database and a server of its own."""
+    generous = settings.model_copy(update={"rate_limit": 10_000_000})
+    made: list[str] = []
+
+    async def database(template: str) -> str:
+        name = f"contract_{len(made)}"
+        async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
+            await admin.execute(
+                sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+            )
+        await bootstrap(
+            server.dsn("admin"),
+            name,
+            app_password=server.password("app"),
+            migrator_password=server.password("migrator"),
+        )
+        made.append(name)
+        return name
+
+    furnished = await database(TEMPLATE)
+    moot = await open_database(server.dsn("app", furnished), settings, "default", create=True)
+    await load(moot)
+    await moot.close()
     async with AsyncExitStack() as stack:
-        generous = settings.model_copy(update={"rate_limit": 10_000_000})
 
         async def make() -> Site:
-            name = f"contract_{len(made)}"
-            made.append(name)
-            async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
-                await admin.execute(
-                    sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
-                )
-            await bootstrap(
-                server.dsn("admin"),
-                name,
-                app_password=server.password("app"),
-                migrator_password=server.password("migrator"),
-            )
-            dsn = server.dsn("app", name)
+            dsn = server.dsn("app", await database(furnished))
             live = await stack.enter_async_context(serving(dsn, generous))
             keys = {True: await live.key(live.moot), False: await live.key(live.moot, "nothing:read")}
             return Site(live, live.moot, dsn, keys)
 
-        made: list[str] = []
         yield make
 
 
@@ -99,3 +109,11 @@ async def test_bad_input_is_refused_by_kind(outcomes: dict[str, Outcomes], name:
             assert kind in ("invalid", "not_found"), (case, outcome)
         else:
             assert kind == "invalid", (case, outcome)
+
+
+@pytest.mark.parametrize("name", [operation.name for operation in operations() if operation.kind != "stream"])
+async def test_the_example_of_an_operation_is_well_formed(outcomes: dict[str, Outcomes], name: str) -> None:
+    """It works in the example society, unless it names an id made anew each time, or what an earlier one ended."""
+    case = "dry run" if (name, "dry run") in outcomes[REFERENCE] else "example"
+    problem = outcomes[REFERENCE][name, case].problem
+    assert problem is None or problem["kind"] in ("not_found", "conflict"), problem

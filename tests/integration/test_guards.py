@@ -27,6 +27,14 @@ MUTATIONS = {
         "create role clone_power noinherit bypassrls",
         "grant clone_power to moothill_readonly",
     ],
+    "known_classes": [
+        "create table moothill.careless (id uuid primary key)",
+        "grant select on moothill.careless to moothill_readonly",
+    ],
+    "known_classes by a column": [
+        "create table moothill.careless (id uuid primary key, word text)",
+        "grant update (word) on moothill.careless to moothill_app",
+    ],
     "bound_owner": ["alter table moothill.incarnations owner to postgres"],
     "invoker_views": ["create view moothill.leak as select * from moothill.tenants"],
     "no_materialised_views": ["create materialized view moothill.stale as select 1 as x"],

@@ -7,12 +7,13 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -25,8 +26,8 @@ from cryptography.x509.oid import NameOID
 
 import moothill
 from moothill.database.embedded import EmbeddedServer
-from moothill.doors.up import serve
-from moothill.doors.up.serve import Announcement
+from moothill.doors.up import Announcement, serve
+from moothill.doors.up.console import ConsoleProcess
 from moothill.kernel.errors import Conflict, Invalid
 from moothill.kernel.settings import Settings
 from moothill.moot import Moot
@@ -90,11 +91,11 @@ async def up(**options: Any) -> AsyncIterator[Process]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A new folder that PostgreSQL's own account may enter when we are root."""
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
-    return tmp_path / "society"
+def folder() -> Iterator[Path]:
+    """A new folder that PostgreSQL's own account may enter when we are root; pytest closes its own to others."""
+    with TemporaryDirectory(prefix="moothill-up-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made) / "society"
 
 
 async def test_an_empty_folder_becomes_a_server_whose_work_outlives_kill_and_restart(folder: Path) -> None:
@@ -185,6 +186,30 @@ async def test_a_database_of_ones_own_gets_its_first_key_once(
         assert await first.end() == 0
     async with up(dsn=dsn) as second:
         assert second.told["key"] is None
+
+
+async def test_the_demo_brings_a_society_and_the_console_comes_and_goes_with_the_server(
+    server: EmbeddedServer, fresh_database: DatabaseFactory
+) -> None:
+    async with up(dsn=server.dsn("app", await fresh_database()), console=True, demo=True) as process:
+        async with moothill.connect(process.url, key=process.told["key"]) as moot:
+            assert len((await moot.agents.list(limit=100)).items) > 10
+            assert (await moot.tenant("acme").agents.list(limit=1)).items
+        console = process.told["console"]
+        async with httpx.AsyncClient(follow_redirects=True, timeout=30) as client:
+            assert "Moothill" in (await client.get(console, headers={"Accept": "text/html"})).text
+        assert await process.end() == 0
+        await refused(console)
+
+
+async def test_a_console_that_cannot_start_is_left_out(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        console = ConsoleProcess("http://127.0.0.1:1", "", host="127.0.0.1", port=taken.getsockname()[1])
+        async with asyncio.timeout(PATIENCE):
+            assert await console.start() is None
+        await console.stop()
 
 
 async def test_tls_is_spoken_with_the_certificate_given(server: EmbeddedServer, tmp_path: Path, moot: Moot) -> None:

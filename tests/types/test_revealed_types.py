@@ -3,9 +3,11 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+FENCE = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 PREAMBLE = """
 import asyncio
@@ -74,6 +76,14 @@ LINES = {
     "moot.tenants.get(tenant='x')": "unused-coroutine",
     "moot.tennants": "attr-defined",
     "moot.tenants.gett": "attr-defined",
+    # operations that stand in modules of their own, and such of other subsystems
+    "R(await moot.agents.get(agent='ada'))": "Agent",
+    "R(await moot.agents.register(agent_id='ada', name='Ada'))": "Agent",
+    "await moot.agents.register(agent_id='ada')": "call-arg",
+    "R((await moot.agents.list()).items)": "list[AgentSummary]",
+    "R((await moot.search.find(text='x')).hits)": "list[SearchHit]",
+    "R(await moot.keys.create(name='x', scopes=['a:b']))": "IssuedKey",
+    "R(await moot.operations.find(text='x'))": "Sequence[OperationCard]",
     # pages
     "R(await moot.tenants.list(limit=3))": "Page[Tenant]",
     "R((await moot.tenants.list()).items)": "list[Tenant]",
@@ -109,19 +119,38 @@ LINES = {
 }
 
 
-def said_about(text: str, path: Path) -> dict[int, list[str]]:
-    """What mypy says about a module, by line: revealed types without their modules, and codes of errors."""
-    path.write_text(text, encoding="utf-8")
+def shown_in_pages() -> Iterator[tuple[str, str]]:
+    """Name and text of each piece of Python in a hand-written page, as a module."""
+    for page in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]):
+        text = page.read_text(encoding="utf-8")
+        if text.startswith("<!-- Generated"):
+            continue
+        for number, block in enumerate(FENCE.findall(text)):
+            if "import moothill" not in block:
+                body = "".join(f"    {line}\n" for line in block.splitlines())
+                block = f"import moothill\n\nasync def shown(moot: moothill.Moot) -> None:\n{body}"
+            elif "await" in block and "async def" not in block:
+                imports, _, rest = block.partition("\n\n")
+                body = "".join(f"    {line}\n" for line in rest.splitlines())
+                block = f"{imports}\n\nasync def shown() -> None:\n{body}"
+            yield f"{page.stem.replace('-', '_')}_{number}.py", block
+
+
+def said_about(modules: Mapping[str, str], folder: Path) -> dict[str, dict[int, list[str]]]:
+    """What mypy says about modules, by line: revealed types without their modules, and codes of errors."""
+    for name, text in modules.items():
+        (folder / name).write_text(text, encoding="utf-8")
     command: list[str | Path] = [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml"]
-    command += ["--cache-dir", ROOT / ".mypy_cache", path]
+    command += ["--cache-dir", ROOT / ".mypy_cache", *(folder / name for name in modules)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
-    said: dict[int, list[str]] = {}
-    for line, note in re.findall(rf"^{re.escape(str(path))}:(\d+): (.*)$", done.stdout, re.MULTILINE):
+    said: dict[str, dict[int, list[str]]] = {name: {} for name in modules}
+    for name, line, note in re.findall(r"^.*?([^/]+):(\d+): (.*)$", done.stdout, re.MULTILINE):
+        about = said[name].setdefault(int(line), [])
         if revealed := re.fullmatch(r'note: Revealed type is "(.*)"', note):
-            said.setdefault(int(line), []).append(re.sub(r"\b(?:\w+\.)+(?=\w)", "", revealed[1]))
+            about.append(re.sub(r"\b(?:\w+\.)+(?=\w)", "", revealed[1]))
         elif found := re.fullmatch(r"error: .*\[([\w-]+)\]", note):
-            said.setdefault(int(line), []).append(found[1])
+            about.append(found[1])
     return said
 
 
@@ -129,7 +158,11 @@ def test_a_type_checker_sees_the_true_signature_of_everything(tmp_path: Path) ->
     module = [*PREAMBLE.splitlines(), "async def use(moot: Moot, things: Things) -> None:"]
     first = len(module) + 1
     module += [f"    {re.sub(r'^R(?=[(])', 'reveal_type', line)}" for line in LINES]
-    said = said_about("\n".join(module) + "\n", tmp_path / "moothill_seen_from_outside.py")
+    pages = dict(shown_in_pages())
+    assert "README_0.py" in pages
+    everything = said_about({"seen_from_outside.py": "\n".join(module) + "\n", **pages}, tmp_path)
+    said = everything.pop("seen_from_outside.py")
     seen = {line: " ".join(said.pop(first + index, ["nothing"])) for index, line in enumerate(LINES)}
     assert seen == LINES
     assert said == {}, "the declarations of a third party's service are clean"
+    assert {name: told for name, told in everything.items() if told} == {}, "pages show what does not type-check"

@@ -33,7 +33,7 @@ def file_sizes() -> Sizes:
 
 
 def function_sizes() -> Sizes:
-    """Lines of each function, docstring included, decorators (often tables of cases) not."""
+    """Lines of each function, docstring included; decorators (often tables of cases) and classes inside it not."""
     sizes: Sizes = {}
 
     def visit(node: ast.AST, name: str) -> None:
@@ -42,6 +42,11 @@ def function_sizes() -> Sizes:
                 inner = f"{name}.{child.name}" if "::" in name else f"{name}::{child.name}"
                 if not isinstance(child, ast.ClassDef):
                     lines = (child.end_lineno or child.lineno) - child.lineno + 1
+                    lines -= sum(
+                        (each.end_lineno or each.lineno) - each.lineno + 1
+                        for each in ast.walk(child)
+                        if isinstance(each, ast.ClassDef)
+                    )
                     # Overloads and property setters share a name: the longest counts.
                     sizes[inner] = max(sizes.get(inner, 0), lines)
                 visit(child, inner)

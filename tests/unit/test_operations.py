@@ -205,7 +205,7 @@ def test_a_stream_that_is_no_generator_is_refused() -> None:
         class Flows(Service, group="flows"):
             """Flows."""
 
-            @stream(scope="flows:read")
+            @stream(scope="flows:read")  # type: ignore[arg-type]
             async def follow(self) -> AsyncIterator[Inner]:
                 """Follow."""
                 raise NotImplementedError

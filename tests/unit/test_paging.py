@@ -1,6 +1,8 @@
-"""Cursors are opaque, bound to their query, and cannot be forged by accident."""
+"""Cursors are opaque, bound to their query, and never misread."""
 
 import uuid
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -50,6 +52,31 @@ def test_a_cursor_of_another_query_or_length_is_refused() -> None:
 def test_identifiers_travel_as_text() -> None:
     identifier = uuid.uuid4()
     assert decode_cursor(QUERY, encode_cursor(QUERY, [identifier]), parts=1) == [str(identifier)]
+
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+CONVERSIONS: list[tuple[type, object]] = [
+    *zip([uuid.UUID] * 4, ("nope", 7, None, True), strict=True),
+    *zip([str] * 3, (7, None, "a\x00b"), strict=True),
+    *zip([int] * 5, ("7", 7.5, True, 2**63, None), strict=True),
+    *zip([Decimal] * 5, ("x", "NaN", "Infinity", "1e99999", 1), strict=True),
+    *zip([datetime] * 4, ("x", "2026-01-01T00:00:00", 1, "infinity"), strict=True),
+]
+
+
+def test_parts_come_back_as_their_types() -> None:
+    key = [uuid.UUID(int=7), "ä", -3, Decimal("0.95"), MOMENT]
+    parts = (uuid.UUID, str, int, Decimal, datetime)
+    assert decode_cursor(QUERY, encode_cursor(QUERY, key), parts=parts) == key
+
+
+@pytest.mark.parametrize(("kind", "value"), CONVERSIONS)
+def test_a_part_of_another_type_is_refused_although_the_checksum_is_right(kind: type, value: object) -> None:
+    """Whoever reads the source can make a cursor; it is their mistake, never a failure of ours."""
+    with pytest.raises(InvalidCursor):
+        decode_cursor(QUERY, encode_cursor(QUERY, [value]), parts=(kind,))
 
 
 @given(st.integers(0, 40), st.integers(1, 7))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from moothill.kernel.context import SYSTEM, Context, Principal
 from moothill.kernel.errors import Conflict
+from moothill.kernel.events import PendingEvent
 from moothill.kernel.nudges import Nudges
-from moothill.tenancy.tenants.models import TenantCreated
 from moothill.worker.acting import describe
 from moothill.worker.events import rules as feed
 from moothill.worker.jobs import rules as jobs
@@ -132,7 +132,17 @@ async def test_whoever_caches_keys_is_told_at_once() -> None:
     call = Context(
         principal=Principal(tenant=uuid4(), tenant_slug="t", actor=SYSTEM, scopes=frozenset()), operation="test"
     )
-    call.record(TenantCreated(slug="t", name="t"))
+    call.pending.append(
+        PendingEvent(
+            kind="tenants.created",
+            version=1,
+            subject=None,
+            subjects=(),
+            operation="tenants.create",
+            reason=None,
+            payload={},
+        )
+    )
     nudges.wrote(call.tenant)
     nudges.committed(call)
     assert forgotten == [1]

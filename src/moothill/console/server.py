@@ -13,8 +13,10 @@ from typing import Any
 import uvicorn
 from nicegui import ui
 
+from ..kernel.settings import Settings
 from ..session import connect
 from .app import Console
+from .logs import configure_logging
 
 __all__ = ["run", "serve"]
 
@@ -102,7 +104,8 @@ async def serve(
             bound = server.servers[0].sockets[0].getsockname()[1]
             _log.info("console_ready", extra={"port": bound})
             if announce is not None:
-                shown = f"[{host}]" if ":" in host else host
+                near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # what is shown, not bound
+                shown = f"[{near}]" if ":" in near else near
                 announce(f"{scheme}://{shown}:{bound}{root_path}")
 
         server = _Server(configuration, ready)
@@ -121,4 +124,5 @@ async def serve(
 
 def run(target: str, **options: Any) -> None:
     """Serve, from the main thread of a process; arguments as of `serve`."""
+    configure_logging(Settings.load().log_level)
     asyncio.run(serve(target, **options))

@@ -24,6 +24,20 @@ where s.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor')
                         'moothill_jobs')
        or exists (select from pg_class c where c.relowner = r.oid and c.relnamespace = 'moothill'::regnamespace));
 
+-- name: known_classes
+-- A table that a serving role reaches is a tenant's, by its tenant_id, or one of the few known to belong to nobody.
+-- The name of the record of migrations is a setting; the self-check puts it in.
+select format('%s has no tenant_id and is no known reference table', c.oid::regclass) as fault
+from pg_class c
+where c.relnamespace = 'moothill'::regnamespace and c.relkind in ('r', 'p', 'f')
+  and c.relname not in ('tenants', 'incarnations', 'embedding_models', 'schema_migrations')
+  and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped)
+  and exists (
+    select from pg_roles r
+    where r.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor')
+      and (has_any_column_privilege(r.oid, c.oid, 'select, insert, update, references')
+           or has_table_privilege(r.oid, c.oid, 'delete, truncate, trigger')));
+
 -- name: bound_owner
 -- 3: the owner and the definer roles cannot log in, are no superusers and do not bypass row security.
 select format('role %s is too powerful', rolname) as fault

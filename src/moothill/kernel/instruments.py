@@ -20,6 +20,8 @@ __all__ = ["BUCKETS", "Instruments", "RateLimited"]
 # Upper bounds in seconds, close where our targets lie.
 BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+MOST_BUCKETS = 10_000
+
 _log = logging.getLogger("moothill")
 
 
@@ -87,7 +89,7 @@ class Instruments:
         rate = self.rate_limit / 60
         bucket = self._buckets.get(key)
         if bucket is None:
-            if len(self._buckets) > 10_000:
+            if len(self._buckets) >= MOST_BUCKETS:
                 self._buckets.clear()
             bucket = self._buckets[key] = _Bucket(float(self.rate_limit), now)
         bucket.tokens = min(float(self.rate_limit), bucket.tokens + (now - bucket.refilled) * rate)

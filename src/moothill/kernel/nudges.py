@@ -71,14 +71,19 @@ class Nudges:
         """A bell that rings after writes in a tenant, or in any; `from_afar` also after those elsewhere."""
         bell = Bell()
         self._bells.setdefault(tenant, []).append(bell)
-        for begin in self.on_wait if from_afar else ():
-            begin()
+        if from_afar:
+            self.hear()
         try:
             yield bell
         finally:
             self._bells[tenant].remove(bell)
             if not self._bells[tenant]:
                 del self._bells[tenant]
+
+    def hear(self) -> None:
+        """Begin to hear other processes, for who caches keys and does not wait for anything."""
+        for begin in self.on_wait:
+            begin()
 
     def wrote(self, tenant: UUID) -> None:
         """A transaction of this process committed in a tenant."""

@@ -1,7 +1,9 @@
 """Pages and their cursors: keyset, never OFFSET, opaque and bound to their query.
 
-A cursor is base64url(JSON [fingerprint, key...]) with a keyed checksum, so a forged one or one of
-another query is refused instead of misread. It carries no secret and grants nothing.
+A cursor is base64url(checksum, JSON [fingerprint, key...]). The checksum is for accidents: a cursor
+that was cut off, edited or made for another query is refused instead of misread. It keeps nobody
+from making one: its key is in the source. A cursor carries no secret and grants nothing; it names a
+place in a list, and whoever may read the list may start anywhere in it.
 """
 
 import base64
@@ -9,6 +11,8 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
 import orjson
@@ -21,6 +25,7 @@ __all__ = ["Cursor", "InvalidCursor", "Page", "PageSize", "all_items", "decode_c
 T = TypeVar("T")
 
 _CHECK = b"moothill cursor v1"
+_LARGEST_EXPONENT = 1000
 
 
 class InvalidCursor(Invalid):
@@ -59,8 +64,14 @@ def encode_cursor(query: Sequence[Any], key: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(_seal(body) + body).rstrip(b"=").decode()
 
 
-def decode_cursor(query: Sequence[Any], cursor: str | None, *, parts: int) -> list[Any] | None:
+def decode_cursor(query: Sequence[Any], cursor: str | None, *, parts: int | Sequence[type]) -> list[Any] | None:
     """The place that a cursor names, or None for the first page.
+
+    Args:
+        query: what the cursor was made for.
+        cursor: as the caller gave it.
+        parts: the type of each part (UUID, str, int, Decimal or datetime), to which it is converted;
+            a number only counts parts that stay as they travelled.
 
     Raises:
         InvalidCursor: it was altered, is malformed, or belongs to another query.
@@ -74,9 +85,38 @@ def decode_cursor(query: Sequence[Any], cursor: str | None, *, parts: int) -> li
         key: list[Any] = rest
     except (ValueError, binascii.Error, TypeError):
         raise InvalidCursor(field="cursor") from None
-    if not hmac.compare_digest(seal, _seal(body)) or fingerprint != _fingerprint(query) or len(key) != parts:
+    wanted = parts if isinstance(parts, int) else len(parts)
+    if not hmac.compare_digest(seal, _seal(body)) or fingerprint != _fingerprint(query) or len(key) != wanted:
         raise InvalidCursor(field="cursor")
-    return key
+    if isinstance(parts, int):
+        return key
+    try:
+        return [_converted(part, kind) for part, kind in zip(key, parts, strict=True)]
+    except (ValueError, TypeError, ArithmeticError):
+        raise InvalidCursor(field="cursor") from None
+
+
+def _converted(part: Any, kind: type) -> Any:
+    """A part of a cursor as its type, within what PostgreSQL can hold."""
+    if kind is int:
+        if type(part) is not int or not -(2**63) <= part < 2**63:
+            raise ValueError("no bigint")
+        return part
+    if not isinstance(part, str) or "\x00" in part:
+        raise ValueError("no text")
+    if kind is str:
+        return part
+    if kind is datetime:
+        moment = datetime.fromisoformat(part)
+        if moment.tzinfo is None:
+            raise ValueError("no zone")
+        return moment
+    if kind is Decimal:
+        number = Decimal(part)
+        if not number.is_finite() or abs(number.adjusted()) > _LARGEST_EXPONENT:
+            raise ValueError("no numeric")
+        return number
+    return kind(part)
 
 
 async def all_items(fetch: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncIterator[T]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from moothill.database.embedded import EmbeddedServer
 from moothill.database.embedded.process import PostmasterFile, State
 from tests.integration.durability.world import LANES, World, state, until
 
@@ -48,10 +49,11 @@ def asked(folder: Path, database: str, question: str) -> object:
     if told is None or told.status != "ready":
         return None
     secret = json.loads((folder / "credentials.json").read_text())["admin"]
-    with contextlib.suppress(psycopg.Error), psycopg.connect(
-        host=str(told.socket), user="postgres", password=secret, dbname=database
-    ) as admin:
-        row = admin.execute(question.encode()).fetchone()
+    with (
+        contextlib.suppress(psycopg.Error),
+        psycopg.connect(host=str(told.socket), user="postgres", password=secret, dbname=database) as admin,
+    ):
+        row = admin.execute(question).fetchone()
         return row[0] if row else None
     return None
 
@@ -81,6 +83,16 @@ async def test_a_first_start_that_is_killed_in_each_stage_is_finished_by_the_nex
     await empty.come_to_an_end()
     await empty.settle()
     assert state(empty.folder) is State.ABSENT
+
+
+async def test_a_start_waits_for_an_initialisation_that_outlived_its_caller(empty: World) -> None:
+    """initdb goes on when whoever called it is killed; two of them in one directory would ruin each other's work."""
+    starter = await empty.writer()
+    await until(lambda: STAGES["making the data directory"](empty.folder))
+    await starter.kill()
+    async with EmbeddedServer(empty.folder):
+        assert state(empty.folder) is State.READY
+    assert not (empty.folder / "postgres.new").exists()
 
 
 @pytest.mark.soak

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-from random import Random
 import signal
 import socket
 import sys
@@ -11,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psycopg
@@ -163,7 +163,7 @@ class World:
         async with moothill.connect(self.folder, settings=SETTINGS) as moot, EmbeddedServer(self.folder) as server:
             assert (await moot.agents.get(agent="counter-0")).agent_id == "counter-0"
             async with await psycopg.AsyncConnection.connect(server.dsn("admin", "moothill")) as admin:
-                cursor = await admin.execute(_ACCOUNT.encode())
+                cursor = await admin.execute(_ACCOUNT)
                 assert cursor.description is not None
                 names = [column.name for column in cursor.description]
                 account = dict(zip(names, (await cursor.fetchall())[0], strict=True))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -89,7 +90,9 @@ def references(operation: Operation[Any, Any]) -> Iterator[tuple[Path, str]]:
             yield path, KINDS[name]
 
 
-def _places(schema: Mapping[str, Any], known: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def _places(
+    schema: Mapping[str, Any], known: Mapping[str, Any], path: Path
+) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     if "$ref" in schema:
         schema = {**known[schema["$ref"].rpartition("/")[2]], **schema}
     for each in (*schema.get("anyOf", ()), *schema.get("allOf", ())):
@@ -125,7 +128,9 @@ def arguments(operation: Operation[Any, Any], society: Society, path: Path = (),
 
 def required(operation: Operation[Any, Any], society: Society) -> dict[str, Any]:
     """What an operation cannot do without, of a society; the agent is one of whom there is two of everything."""
-    named = {parameter.name: KINDS[parameter.name] for parameter in operation.signature.parameters if parameter.required}
+    named = {
+        parameter.name: KINDS[parameter.name] for parameter in operation.signature.parameters if parameter.required
+    }
     return {name: "ada" if name == "agent" else str(getattr(society, kind)) for name, kind in named.items()}
 
 
@@ -139,7 +144,7 @@ def _holds(made: Any, path: Path) -> bool:
 
 
 def _put(made: Any, path: Path, value: Any) -> None:
-    for step, following in zip(path, path[1:], strict=False):
+    for step, following in pairwise(path):
         if isinstance(made, dict):
             made = made.setdefault(str(step), [] if isinstance(following, int) else {})
         else:
@@ -149,7 +154,9 @@ def _put(made: Any, path: Path, value: Any) -> None:
     made[path[-1]] = value
 
 
-async def ask(moot: Moot, operation: Operation[Any, Any], given: dict[str, Any], *words: str, dry: bool = False) -> Answer:
+async def ask(
+    moot: Moot, operation: Operation[Any, Any], given: dict[str, Any], *words: str, dry: bool = False
+) -> Answer:
     """What an operation answers, with these words of the question taken out."""
     options = CallOptions(dry_run=dry)
     try:

@@ -22,11 +22,13 @@ select c.relname::text, c.relkind::text, c.relispartition, c.relowner::regrole::
        array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0
              and not a.attisdropped and a.attgenerated = '' order by a.attnum),
        array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0
-             and not a.attisdropped and a.attgenerated = '' and has_column_privilege('moothill_app', c.oid, a.attnum, 'update')
+             and not a.attisdropped and a.attgenerated = ''
+             and has_column_privilege('moothill_app', c.oid, a.attnum, 'update')
              order by a.attnotnull, a.attnum desc),
-       array(select format('%%s %%s', r.name, v.verb) from unnest(%s::text[]) as r (name), unnest(%s::text[]) as v (verb)
+       array(select format('%%s %%s', r.name, v.verb)
+             from unnest(%s::text[]) as r (name), unnest(%s::text[]) as v (verb)
              where has_table_privilege(r.name, c.oid, v.verb)
-                or v.verb = 'update' and has_any_column_privilege(r.name, c.oid, 'update'))
+                or v.verb in ('select', 'insert', 'update') and has_any_column_privilege(r.name, c.oid, v.verb))
 from pg_class c
 where c.relnamespace = 'moothill'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
 order by c.relname
@@ -150,7 +152,10 @@ async def read_catalog(admin: psycopg.AsyncConnection[Any]) -> Catalog:
     references = await (await admin.execute(_REFERENCES)).fetchall()
     functions = await (await admin.execute(_FUNCTIONS)).fetchall()
     return Catalog(
-        tuple(Relation(*row[:6], tuple(row[6]), tuple(row[7]), frozenset(row[8])) for row in relations),
+        tuple(
+            Relation(name, kind, part, owner, secured, tenant, tuple(columns), tuple(changeable), frozenset(held))
+            for name, kind, part, owner, secured, tenant, columns, changeable, held in relations
+        ),
         tuple(
             Reference(name, child, parent, tuple(mine), tuple(theirs))
             for name, child, parent, mine, theirs in references

@@ -18,6 +18,8 @@ __all__ = ["definers"]
 
 _UNIT = "array_fill(0.0625::real, array[256])::public.halfvec"
 _FILTERS = "false, null, null, null, null"
+_WORDS = f"array['review'::tsquery], array[1.0], {_FILTERS}"
+_ASKED = f"'reviewing', {_UNIT}, null, 'wordllama_256', {_FILTERS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ CALLS = (
     Call("select * from moothill.gate_key_end(%(key)s, null, null)", "nothing"),
     Call("select * from moothill.gate_keys_page(null, true, 1000)", "own"),
     Call(
-        "select * from moothill.gate_key_issue(gen_random_uuid(), 'k', sha256('k'), 'k', 'operator', %(agent)s, 'k', '{*}', null)",
+        "select * from moothill.gate_key_issue(gen_random_uuid(), 'k', sha256('k'), 'k', 'operator', %(agent)s, 'k', "
+        "'{*}', null)",
         "own",
     ),
     Call("select moothill.jobs_queue_add(%(job)s)", "harmless"),
@@ -79,29 +82,28 @@ CALLS = (
     Call("select moothill.drop_embeddings(%(tenant)s, array[%(agent)s])", "harmless"),
     Call("select moothill.drop_embeddings(%(ours)s, array[%(agent)s])", "harmless"),
     Call(
-        f"select * from moothill.search_text(%(tenant)s, array['review'::tsquery], array[1.0], {_FILTERS}, null, 10, 100)",
+        f"select * from moothill.search_text(%(tenant)s, {_WORDS}, null, 10, 100)",
         "refused",
     ),
     Call(
-        f"select * from moothill.search_text(%(ours)s, array['review'::tsquery], array[1.0], {_FILTERS}, %(agent)s, 10, 100)",
+        f"select * from moothill.search_text(%(ours)s, {_WORDS}, %(agent)s, 10, 100)",
         "nothing",
     ),
     Call("select moothill.search_few(%(tenant)s, '{agent}', null, null, null, 10)", "refused"),
     Call(
-        f"select * from moothill.search_vector(%(tenant)s, 'wordllama_256', {_UNIT}, {_FILTERS}, null, 10, 100)", "refused"
+        f"select * from moothill.search_vector(%(tenant)s, 'wordllama_256', {_UNIT}, {_FILTERS}, null, 10, 100)",
+        "refused",
     ),
     Call(
         f"select * from moothill.search_vector(%(ours)s, 'wordllama_256', {_UNIT}, {_FILTERS}, %(agent)s, 10, 100)",
         "nothing",
     ),
     Call(
-        f"select * from moothill.search_find(%(tenant)s, 'reviewing', {_UNIT}, null, 'wordllama_256', {_FILTERS}, null, "
-        "10, 10, 1, 1, 60, 100, 100)",
+        f"select * from moothill.search_find(%(tenant)s, {_ASKED}, null, 10, 10, 1, 1, 60, 100, 100)",
         "refused",
     ),
     Call(
-        f"select * from moothill.search_find(%(ours)s, 'reviewing', {_UNIT}, null, 'wordllama_256', {_FILTERS}, "
-        "%(agent)s::text, 10, 10, 1, 1, 60, 100, 100)",
+        f"select * from moothill.search_find(%(ours)s, {_ASKED}, %(agent)s::text, 10, 10, 1, 1, 60, 100, 100)",
         "nothing",
     ),
     Call(
@@ -116,8 +118,7 @@ CALLS = (
     ),
     Call("select * from moothill.search_lost(%(tenant)s, null, null, null, null, null, 'reviewing')", "refused"),
     Call(
-        "select nullif(agent_known, false) from moothill.search_lost(%(ours)s, null, null, null, null, %(agent)s::text, "
-        "'reviewing')",
+        "select agent_known from moothill.search_lost(%(ours)s, null, null, null, null, %(agent)s::text, 'reviewing')",
         "nothing",
     ),
     Call("select * from moothill.search_models(%(tenant)s)", "refused"),
@@ -188,7 +189,7 @@ async def definers(ground: Ground) -> list[str]:
             found.append(f"{call.statement}: found something: {outcome}")
         if call.expects in ("refused", "nothing"):
             control, _ = await _made(ground, call, ground.ours)
-            if control.state is not None or call.expects == "nothing" and _is_nothing(control):
+            if control.state is not None or (call.expects == "nothing" and _is_nothing(control)):
                 found.append(f"{call.statement}: does nothing with our own ids either: {control}")
         found += await _beside(ground, call, before)
     return found

@@ -7,7 +7,7 @@ the loss of a guard, cost nothing and leave nothing.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, LiteralString, cast
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -81,7 +81,7 @@ class Ground:
         """
         async with self.admin.transaction(force_rollback=True):
             for change in changes:
-                await self.admin.execute(cast(LiteralString, change))
+                await self.admin.execute(change)
             if changes:
                 changed = await read_catalog(self.admin)
                 yield replace(self, catalog=changed.focused(*focus) if focus else changed)
@@ -120,24 +120,21 @@ class Ground:
             await self.admin.execute("select mt.set_context(%s, %s, 'operator', 30000)", [tenant.id, tenant.agent])
 
     async def _run(self, statement: str, values: Any) -> Outcome:
-        cursor = await self.admin.execute(cast(LiteralString, statement), values)
+        cursor = await self.admin.execute(statement, values)
         rows = await cursor.fetchall() if cursor.description else []
         return Outcome(rows=rows, count=cursor.rowcount)
 
     async def truth(self, relation: Relation) -> dict[UUID, int]:
         """How many rows each tenant has in a table, by the superuser's eyes."""
         cursor = await self.admin.execute(
-            cast(LiteralString, f"select {relation.tenant}, count(*) from moothill.{relation.name} group by 1")
+            f"select {relation.tenant}, count(*) from moothill.{relation.name} group by 1"
         )
         return dict(await cursor.fetchall())
 
     async def rows(self, relation: Relation, society: Society) -> list[str]:
         """Rows of a society as JSON, by the superuser's eyes."""
         cursor = await self.admin.execute(
-            cast(
-                LiteralString,
-                f"select to_jsonb(t)::text from moothill.{relation.name} t where {relation.tenant} = %s order by 1",
-            ),
+            f"select to_jsonb(t)::text from moothill.{relation.name} t where {relation.tenant} = %s order by 1",
             [society.id],
         )
         return [row[0] for row in await cursor.fetchall()]
@@ -149,7 +146,7 @@ class Ground:
             f"from moothill.{table.name} t where {table.tenant} = any(%(tenants)s)"
             for table in self.catalog.tables
         )
-        cursor = await self.admin.execute(cast(LiteralString, parts), {"tenants": [each.id for each in societies]})
+        cursor = await self.admin.execute(parts, {"tenants": [each.id for each in societies]})
         return dict(await cursor.fetchall())
 
     async def secrets(self, *societies: Society) -> frozenset[str]:
@@ -165,12 +162,9 @@ class Ground:
         found: set[str] = set()
         for table in self.catalog.tables:
             cursor = await self.admin.execute(
-                cast(
-                    LiteralString,
-                    f"select distinct v.value #>> '{{}}' from moothill.{table.name} t, "
-                    f"jsonb_each(to_jsonb(t)) as v where t.{table.tenant} = %s and jsonb_typeof(v.value) = 'string' "
-                    f"and v.value #>> '{{}}' ~ '^[0-9a-f]{{8}}-[0-9a-f-]{{27}}$'",
-                ),
+                f"select distinct v.value #>> '{{}}' from moothill.{table.name} t, "
+                f"jsonb_each(to_jsonb(t)) as v where t.{table.tenant} = %s and jsonb_typeof(v.value) = 'string' "
+                f"and v.value #>> '{{}}' ~ '^[0-9a-f]{{8}}-[0-9a-f-]{{27}}$'",
                 [society.id],
             )
             found.update(row[0] for row in await cursor.fetchall())

@@ -21,7 +21,7 @@ async def taken_keys(ground: Ground) -> list[str]:
             async with ground.rolled_back():
                 await ground.admin.execute("set local session_replication_role = replica")
                 await ground.admin.execute(
-                    f"delete from moothill.{table.name} where {table.tenant} = %s".encode(), [ground.ours.id]
+                    f"delete from moothill.{table.name} where {table.tenant} = %s", [ground.ours.id]
                 )
                 for ending in ("", "on conflict do nothing"):
                     outcome = await ground.attempt(

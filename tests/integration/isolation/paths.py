@@ -70,7 +70,9 @@ async def roles(ground: Ground) -> list[str]:
 
 async def cached_plans(ground: Ground) -> list[str]:
     """A plan made for one tenant and kept serves the next one its own rows (A39; psycopg keeps plans by itself)."""
-    readable = [r for r in (*ground.catalog.tables, *ground.catalog.views) if r.tenant and r.allows(SERVING[0], "select")]
+    readable = [
+        r for r in (*ground.catalog.tables, *ground.catalog.views) if r.tenant and r.allows(SERVING[0], "select")
+    ]
     counting = " union all ".join(
         f"select '{each.name}', {each.tenant}, count(*) from moothill.{each.name} group by 2" for each in readable
     )
@@ -78,7 +80,7 @@ async def cached_plans(ground: Ground) -> list[str]:
     async with ground.rolled_back():
         await ground.admin.execute("set local plan_cache_mode = force_generic_plan")
         await ground.enter(SERVING[0], ground.ours)
-        await ground.admin.execute(f"prepare everything as {counting}".encode())
+        await ground.admin.execute(f"prepare everything as {counting}")
         try:
             for tenant in (ground.ours, ground.theirs, ground.twin, ground.ours, ground.theirs) * 2:
                 await ground.enter(SERVING[0], tenant)

@@ -88,7 +88,7 @@ def _putting(table: Relation) -> str:
 
 async def _take_out(ground: Ground, table: Relation, owner: Society, row: str) -> None:
     gone = await ground.admin.execute(
-        f"delete from moothill.{table.name} t where {table.tenant} = %s and to_jsonb(t) = %s::jsonb".encode(),
+        f"delete from moothill.{table.name} t where {table.tenant} = %s and to_jsonb(t) = %s::jsonb",
         [owner.id, row],
     )
     assert gone.rowcount >= 1
@@ -175,7 +175,7 @@ async def partitions_past_their_parents(ground: Ground) -> list[str]:
                         found.append(f"{partition.name}: {role} may {verb} past its parent: {outcome}")
         truth = await ground.truth(partition)
         async with ground.rolled_back():
-            await ground.admin.execute(f"grant select on moothill.{partition.name} to moothill_app".encode())
+            await ground.admin.execute(f"grant select on moothill.{partition.name} to moothill_app")
             by_tenant = f"select {partition.tenant}, count(*) from moothill.{partition.name} group by 1"
             for tenant in (ground.ours, ground.theirs, ground.twin, None):
                 outcome = await ground.attempt(by_tenant, tenant=tenant)

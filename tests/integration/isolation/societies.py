@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, LiteralString, cast
+from typing import Any, Literal, LiteralString
 from uuid import UUID, uuid4
 
 import psycopg
@@ -33,7 +33,8 @@ _BEHIND: Mapping[str, LiteralString] = {
         insert into moothill.events (tenant_id, id, kind, actor, actor_kind, operation, payload)
         select %(tenant)s, (left(mt.uuid7_floor(m.moment)::text, 24) || right(gen_random_uuid()::text, 12))::uuid,
                'isolation.past', gen_random_uuid(), 'system', 'isolation', jsonb_build_object('said', %(marker)s::text)
-        from (values (now()), (now() + interval '1 month'), (timestamptz '2001-01-01')) as m (moment), generate_series(1, 2)
+        from (values (now()), (now() + interval '1 month'), (timestamptz '2001-01-01')) as m (moment),
+             generate_series(1, 2)
     """,
     "embedding_queue": """
         insert into moothill.embedding_queue (tenant_id, model, item_id, error)
@@ -50,7 +51,8 @@ _BEHIND: Mapping[str, LiteralString] = {
                                             next_attempt_at, error, dead)
         select 'isolation.handler', tenant_id, id, incarnation, txid, coalesce(subject, id), false, 1,
                case when place = 1 then now() end, %(marker)s, place <> 1
-        from (select *, row_number() over (order by id desc) as place from moothill.events where tenant_id = %(tenant)s) e
+        from (select *, row_number() over (order by id desc) as place
+              from moothill.events where tenant_id = %(tenant)s) e
         where place <= 3
     """,
     "job_queue": """
@@ -230,7 +232,7 @@ async def copy_as_twin(admin: psycopg.AsyncConnection[Any], catalog: Catalog, so
                 where t.tenant_id = %(old)s::uuid
             """
             told = {"old": str(society.id), "new": str(twin), "said": society.marker, "says": marker}
-            await admin.execute(cast(LiteralString, statement), told)
+            await admin.execute(statement, told)
     return Society(
         moot=society.moot,
         id=twin,
@@ -253,10 +255,7 @@ async def unfilled(admin: psycopg.AsyncConnection[Any], catalog: Catalog, *socie
     for relation in (*catalog.tables, *catalog.partitions):
         for society in societies:
             counted = await admin.execute(
-                cast(
-                    LiteralString,
-                    f"select count(*), count(*) filter (where {relation.tenant} = %s) from moothill.{relation.name}",
-                ),
+                f"select count(*), count(*) filter (where {relation.tenant} = %s) from moothill.{relation.name}",
                 [society.id],
             )
             row = await counted.fetchone()

@@ -26,6 +26,13 @@ LOST: dict[str, tuple[list[str], str]] = {
         ],
         "selects",
     ),
+    "known_classes": (
+        [
+            "create table moothill.careless as select name from moothill.agents",
+            "grant select (name) on moothill.careless to moothill_readonly",
+        ],
+        "tenantless_tables",
+    ),
     "powerless_app": (
         ["create role isolation_power noinherit bypassrls", "grant isolation_power to moothill_readonly"],
         "roles",
@@ -78,11 +85,11 @@ LOST: dict[str, tuple[list[str], str]] = {
     "tenant_references": (
         [
             "set local session_replication_role = replica",
-            "delete from moothill.agents where tenant_id in (select id from moothill.tenants where name like 'cobalt%')",
+            "delete from moothill.agents a using moothill.tenants t where t.id = a.tenant_id and t.name like 'cobalt%'",
             "set local session_replication_role = origin",
             "alter table moothill.agent_cards drop constraint agent_cards_agent_fkey",
             "alter table moothill.agents add constraint careless_key unique (id)",
-            "delete from moothill.agent_cards c where not exists (select from moothill.agents a where a.id = c.agent_id)",
+            "delete from moothill.agent_cards where agent_id not in (select id from moothill.agents)",
             "alter table moothill.agent_cards add constraint careless_fkey foreign key (agent_id) "
             "references moothill.agents (id)",
         ],
@@ -114,7 +121,7 @@ LOST: dict[str, tuple[list[str], str]] = {
     ),
 }
 SOAK = bool(os.environ.get("MOOTHILL_SOAK"))
-# What the attacks cannot show: they come as the application's role by themselves.
+# What the attacks cannot show: they come as the application's role by themselves, and rows of no tenant are nobody's.
 ELSEWHERE = {"serving_role"}
 
 

@@ -95,14 +95,14 @@ async def _control(ground: Ground, place: tuple[str, Path, str], unknown: Answer
         assert own != unknown, own
 
 
-async def _references(ground: Ground, name: str, kind: str, society: Society) -> list[object]:
+async def _references(ground: Ground, name: str, kind: str, society: Society) -> list[UUID | str]:
     """What refers to a thing of a society: its id, and the key or name that only it uses."""
     if name.startswith("events.") and kind == "event" and name != "events.get":
         cursor = await ground.admin.execute(
             "select event_id from moothill.parked_events where tenant_id = %s and dead limit 1", [society.id]
         )
         return [row[0] for row in await cursor.fetchall()]
-    found: list[object] = [getattr(society, kind)]
+    found: list[UUID | str] = [getattr(society, kind)]
     if kind == "agent" and not name.startswith("events."):
         found.append(society.agent_key)
     if kind == "id":
@@ -177,9 +177,10 @@ async def test_names_that_they_took_are_free(ground: Ground) -> None:
 
 async def test_an_idempotency_key_of_theirs_is_free(ground: Ground) -> None:
     """X2: a key is of one tenant, actor and operation; it replays nobody else's result."""
-    key = f"of {ground.theirs.marker}"
     made = [
-        await society.moot.keys.create.options(idempotency_key=key)(name=key, scopes=["agents:read"])
+        await society.moot.keys.create.options(idempotency_key="the same for both")(
+            name=f"once for {society.marker}", scopes=["agents:read"]
+        )
         for society in (ground.theirs, ground.ours)
     ]
     assert made[0].key.id != made[1].key.id

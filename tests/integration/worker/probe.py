@@ -123,6 +123,18 @@ def registered() -> Iterator[type[Service]]:
                     message=f"{done} of {steps}",
                 )
 
+            @job(effect="write", scope="probe:write", example={"steps": 1})
+            async def prepared(self, *, steps: Annotated[int, Field(ge=1, description="How many.")] = 2) -> Step:
+                """Leave a mark of what was made ready outside of the transaction."""
+                done = (context().cursor or {}).get("done", 0) + 1
+                await leave("prepared", number=context().prepared)
+                return Step(done=done, cursor={"done": done} if done < steps else None)
+
+            @prepared.prepare
+            async def _prepare(self, *, steps: int) -> int:
+                assert context().transaction is None
+                return 10 + int((context().cursor or {}).get("done", 0))
+
             @scheduled(every=timedelta(hours=1))
             async def hourly(self) -> str:
                 await obey("hourly")

@@ -276,3 +276,25 @@ async def test_jobs_are_listed_newest_first_page_by_page(world: World) -> None:
     assert seen == made[:0:-1]
     with pytest.raises(Invalid, match="cursor"):
         await world.moot.jobs.list(cursor=(await world.moot.jobs.list(limit=1, state="waiting")).next)
+
+
+async def test_each_step_is_prepared_outside_of_its_transaction(world: World) -> None:
+    asked = await world.of(world.moot).prepared(steps=2)
+    async with world.worker():
+        await eventually(lambda: ends(world.moot, asked.id))
+    assert await world.marks("prepared") == [10, 11]
+
+
+async def test_a_job_that_only_newer_workers_know_waits_for_one(world: World) -> None:
+    asked = await world.of(world.moot).work(steps=1)
+    await world.ask("update moothill.jobs set operation = 'probe.newer'")
+
+    async def is_told() -> bool:
+        return "does not know probe.newer" in (await world.moot.jobs.get(job=asked.id)).message
+
+    async with world.worker():
+        await eventually(is_told)
+        assert (await world.moot.jobs.get(job=asked.id)).state == "waiting"
+        await world.ask("update moothill.jobs set operation = 'probe.work'")
+        await world.ask("update moothill.job_queue set due_at = now()")
+        await eventually(lambda: ends(world.moot, asked.id))

@@ -4,13 +4,18 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
+from moothill.database.sqlstate import ConnectionLost
 from moothill.kernel.local import Runtime
 from moothill.session import Session
-from moothill.worker import Worker
+from moothill.worker import Worker, leader
+from moothill.worker.events import relay
+from moothill.worker.jobs import runner, schedules
 from tests.integration.worker.test_jobs import ends
+from tests.integration.worker.test_schedules import has
 from tests.integration.worker.world import BRISK, World, eventually
 
 
@@ -113,6 +118,46 @@ async def test_a_handler_that_takes_too_long_is_a_failure(world: World) -> None:
             return await world.has_marks("first", [1])
 
         await eventually(drained)
+
+
+SINGLE_FAILURES = [
+    (leader, "acquire"),
+    (leader, "renew"),
+    (leader, "release"),
+    (relay, "register"),
+    (relay, "scout"),
+    (relay, "window"),
+    (relay, "due"),
+    (relay, "skip"),
+    (schedules, "register"),
+    (schedules, "due"),
+    (schedules, "begin"),
+    (runner, "claim"),
+    (runner, "begin"),
+    (runner, "keep"),
+]
+
+
+@pytest.mark.parametrize(("module", "name"), SINGLE_FAILURES, ids=lambda value: getattr(value, "__name__", value))
+async def test_what_fails_once_because_the_database_is_away_is_done_later(
+    world: World, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    real = getattr(module.sql, name)
+    failures = [ConnectionLost()]
+
+    async def fails_once(**values: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await real(**values)
+
+    monkeypatch.setattr(module.sql, name, fails_once)
+    pace = replace(BRISK, lease=timedelta(seconds=1), claim=timedelta(milliseconds=600))
+    async with world.worker(pace):
+        asked = await world.of(world.moot).work(steps=1)
+        await world.of(world.moot).happen(numbers=[1])
+        await eventually(lambda: ends(world.moot, asked.id))
+        await eventually(partial(world.has_marks, "first", [1, -1]))
+        await eventually(partial(has, world, "completed", 1))
 
 
 async def test_stopping_twice_or_before_the_start_does_no_harm(world: World) -> None:

@@ -1,5 +1,6 @@
 """Where in a sentence a mention stands. Pure."""
 
+import re
 from dataclasses import dataclass
 
 __all__ = ["Marked", "mark_mention"]
@@ -20,12 +21,10 @@ def mark_mention(sentence: str, mention: str, start: int | None, end: int | None
     Positions count in the whole text, of which the sentence may be a part: they are believed where
     they fit, else the words themselves are looked for.
     """
-    if start is not None and end is not None and sentence[start:end].casefold() == mention.casefold():
+    if start is not None and end is not None and 0 <= start <= end and sentence[start:end].casefold() == mention.casefold():
         return Marked(sentence[:start], sentence[start:end], sentence[end:])
-    place = sentence.find(mention)
-    if place < 0:
-        place = sentence.lower().find(mention.lower())
-    if place < 0 or not mention:
+    words = re.escape(mention)
+    found = re.search(words, sentence) or re.search(words, sentence, re.IGNORECASE)
+    if found is None or not mention:
         return Marked(sentence, "", "")
-    end = place + len(mention)
-    return Marked(sentence[:place], sentence[place:end], sentence[end:])
+    return Marked(sentence[: found.start()], found[0], sentence[found.end() :])

@@ -55,8 +55,7 @@ _RENDERERS: Mapping[str, str] = {
         return meter; }""",
     "tags": """params => {
         const tags = document.createElement("span");
-        tags.className = "row-line";
-        tags.style.gap = "4px";
+        tags.className = "cell-tags";
         for (const word of String(params.value ?? "").split("\\n").filter(Boolean)) {
             const tag = document.createElement("span");
             tag.className = "tag";

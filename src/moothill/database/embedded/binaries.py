@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -74,8 +75,8 @@ class Binaries:
             _copy(self.prefix, copied.prefix)
         return copied
 
-    def run(self, name: str, *arguments: str, account: Account) -> None:
-        """Run one program to its end as `account`.
+    def run(self, name: str, *arguments: str, account: Account, pass_fds: Sequence[int] = ()) -> None:
+        """Run one program to its end as `account`, with some descriptors of ours.
 
         Raises:
             subprocess.CalledProcessError: it failed; `stderr` says why.
@@ -91,6 +92,7 @@ class Binaries:
             env=clean_environment(),
             start_new_session=True,
             umask=0o077,
+            pass_fds=pass_fds,
             **account.process_arguments(),
         )
 

@@ -1,12 +1,15 @@
 """Making a data directory, whole or not at all."""
 
+import os
 import shutil
 import subprocess
+import time
 
 from .account import Account
 from .binaries import Binaries
 from .errors import EmbeddedServerFailed
 from .folder import Folder, sync_folder, write_privately
+from .locks import FileLock
 
 __all__ = ["initialise"]
 
@@ -15,17 +18,44 @@ __all__ = ["initialise"]
 _BUILTIN = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 _SYSTEM = ("--locale=C.UTF-8",)
 _PLAIN = ("--locale=C",)
+# initdb takes a second, on a busy or slow machine many.
+_PATIENCE_SECONDS = 60.0
+_POLL_SECONDS = 0.01
 
 
 def initialise(folder: Folder, binaries: Binaries, account: Account, *, admin_password: str) -> None:
     """Create the data directory. The caller holds the folder's turn.
 
     initdb writes everything to disk itself before the directory takes its name, so neither a
-    killed process nor a power failure leaves half of one.
+    killed process nor a power failure leaves half of one. It outlives a caller that is killed and
+    goes on writing; like a server it holds the lock `server.lock`, so that the next caller waits.
 
     Raises:
         EmbeddedServerFailed: initdb failed; the message holds its words.
     """
+    handed = _alone(folder)
+    try:
+        _make(folder, binaries, account, handed, admin_password=admin_password)
+    finally:
+        os.close(handed)
+
+
+def _alone(folder: Folder) -> int:
+    """A descriptor that holds the lock of the folder's PostgreSQL processes, once none of them lives."""
+    lock = FileLock(folder.alive)
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while not lock.acquire():
+        if time.monotonic() > until:
+            raise EmbeddedServerFailed(
+                f"An initialisation whose caller was killed still works in {folder.path}. End it (initdb), "
+                "then start again.",
+                folder=str(folder.path),
+            )
+        time.sleep(_POLL_SECONDS)
+    return lock.hand_over()
+
+
+def _make(folder: Folder, binaries: Binaries, account: Account, handed: int, *, admin_password: str) -> None:
     unfinished = folder.unfinished_data
     secret = folder.path / "initial-password"
     write_privately(secret, admin_password + "\n", owner=account)
@@ -47,6 +77,7 @@ def initialise(folder: Folder, binaries: Binaries, account: Account, *, admin_pa
                     "--no-instructions",
                     *locale,
                     account=account,
+                    pass_fds=(handed,),
                 )
                 break
             except subprocess.CalledProcessError as error:

@@ -59,6 +59,7 @@ class Door:
         """Hear of changed keys and write last uses now and then, until the end of the block."""
         nudges = self.runtime.nudges
         nudges.key_listeners.append(self.entrance.forget)
+        nudges.hear()
         self.runtime.listeners.append(self._committed)
         flusher = asyncio.create_task(self._flush_now_and_then())
         try:

@@ -1,6 +1,6 @@
 """`moothill up`: the server process."""
 
 from .logs import configure_logging
-from .serve import Announcement, run, serve
+from .process import Announcement, run, serve
 
 __all__ = ["Announcement", "configure_logging", "run", "serve"]

@@ -1,6 +1,6 @@
 """What agents did and what happened to them: views of the log of events."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from ...database.queries import Many, Queries
@@ -54,5 +54,5 @@ async def status_history(
 
 
 def _before(query: list[Any], cursor: str | None) -> UUID:
-    place = decode_cursor(query, cursor, parts=1)
-    return UUID(place[0]) if place else _NEWEST
+    (before,) = decode_cursor(query, cursor, parts=(UUID,)) or [_NEWEST]
+    return cast(UUID, before)

@@ -1,5 +1,6 @@
 """Operations on agents: who is registered, how they are, and who can take work now."""
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -98,27 +99,27 @@ class Agents(Service, group="agents"):
         wanted = _wanted(chosen, limit + 1)
         labelled = "labels" in wanted
         if order == "registered":
-            (after,) = decode_cursor(query, cursor, parts=1) or [str(NOBODY)]
+            (after,) = decode_cursor(query, cursor, parts=(UUID,)) or [NOBODY]
             by_registration = sql.labelled_by_registration if labelled else sql.by_registration
-            rows = await by_registration(**wanted, after_id=UUID(after))
+            rows = await by_registration(**wanted, after_id=after)
             return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
         if order == "last_active":
-            before, before_id = decode_cursor(query, cursor, parts=2) or ["infinity", str(_LAST)]
+            before, before_id = decode_cursor(query, cursor, parts=(datetime, UUID)) or ["infinity", _LAST]
             by_activity = sql.labelled_by_activity if labelled else sql.by_activity
-            rows = await by_activity(**wanted, before=before, before_id=UUID(before_id))
+            rows = await by_activity(**wanted, before=before, before_id=before_id)
             return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.last_active_at, row.id])
         # What begins with the prefix comes right after the prefix itself.
-        name, after = decode_cursor(query, cursor, parts=2) or [wanted["prefix"], str(NOBODY)]
+        name, after = decode_cursor(query, cursor, parts=(str, UUID)) or [wanted["prefix"], NOBODY]
         by_name = sql.labelled_by_name if labelled else sql.by_name
-        rows = await by_name(**wanted, after_name=name, after_id=UUID(after))
+        rows = await by_name(**wanted, after_name=name, after_id=after)
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.name, row.id])
 
     @operation(effect="read", scope="agents:read", example={"limit": 10})
     async def active(self, *, limit: PageSize = 50, cursor: Cursor = None) -> Page[ActiveAgent]:
         """Agents neither deactivated nor suspended, with load and standing, oldest first."""
         query = ["agents.active", context().tenant]
-        (after,) = decode_cursor(query, cursor, parts=1) or [str(NOBODY)]
-        rows = await sql.active(after_id=UUID(after), size=limit + 1)
+        (after,) = decode_cursor(query, cursor, parts=(UUID,)) or [NOBODY]
+        rows = await sql.active(after_id=after, size=limit + 1)
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
 
     @operation(effect="read", scope="agents:read", mode="single", example={})

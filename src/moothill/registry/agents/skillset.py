@@ -62,7 +62,7 @@ async def skills(self: Service, *, agent: AgentReference, limit: PageSize = 100,
     """Skills of an agent, in the order of their names."""
     found = await find_agent(agent)
     query = ["agents.skills", context().tenant, found.id]
-    place = decode_cursor(query, cursor, parts=1)
+    place = decode_cursor(query, cursor, parts=(str,))
     rows = await sql.page(agent=found.id, after=place[0] if place else "", size=limit + 1)
     page = Page[_KeyedSkill].cut(rows, limit=limit, query=query, key=lambda row: [row.skill])
     return Page[Skill](items=[Skill(**row.model_dump(exclude={"skill"})) for row in page.items], next=page.next)

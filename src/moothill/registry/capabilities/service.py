@@ -137,13 +137,11 @@ class Capabilities(Service, group="capabilities"):
         wanted["agent"] = (await find_agent(chosen.agent)).id if chosen.agent else None
         wanted["name"] = rules.canonical_name(chosen.name) if chosen.name else None
         if order == "confidence":
-            place = decode_cursor(query, cursor, parts=2) or ["1", str(NOBODY)]
-            rows = await sql.page_by_confidence(
-                **wanted, below=Decimal(place[0]), after_id=UUID(place[1]), size=limit + 1
-            )
+            place = decode_cursor(query, cursor, parts=(Decimal, UUID)) or [Decimal(1), NOBODY]
+            rows = await sql.page_by_confidence(**wanted, below=place[0], after_id=place[1], size=limit + 1)
             return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.confidence, row.id])
-        place = decode_cursor(query, cursor, parts=1) or [str(NOBODY)]
-        rows = await sql.page_by_observation(**wanted, after_id=UUID(place[0]), size=limit + 1)
+        place = decode_cursor(query, cursor, parts=(UUID,)) or [NOBODY]
+        rows = await sql.page_by_observation(**wanted, after_id=place[0], size=limit + 1)
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
 
     @operation(
@@ -266,8 +264,8 @@ class Capabilities(Service, group="capabilities"):
         """What shows a capability: the texts, the words in them, and how they were found."""
         found = await _find(capability, agent)
         query = ["capabilities.evidence", context().tenant, found.id]
-        place = decode_cursor(query, cursor, parts=1) or [str(NOBODY)]
-        rows = await sql.evidence(capability=found.id, after_id=UUID(place[0]), size=limit + 1)
+        place = decode_cursor(query, cursor, parts=(UUID,)) or [NOBODY]
+        rows = await sql.evidence(capability=found.id, after_id=place[0], size=limit + 1)
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
 
     @operation(
@@ -303,10 +301,10 @@ class Capabilities(Service, group="capabilities"):
     ) -> Page[CapabilitySummary]:
         """The capabilities of each agent in numbers, in the order of registration."""
         query = ["capabilities.summary", context().tenant, agent]
-        (after,) = decode_cursor(query, cursor, parts=1) or [str(NOBODY)]
+        (after,) = decode_cursor(query, cursor, parts=(UUID,)) or [NOBODY]
         if agent is not None:
             return Page(items=await sql.summary_of(agent=(await find_agent(agent)).id))
-        rows = await sql.summary(after_id=UUID(after), size=limit + 1)
+        rows = await sql.summary(after_id=after, size=limit + 1)
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
 
     @operation(

@@ -4,9 +4,8 @@ Each function is one step in one transaction. A provider is asked before the ste
 that nothing is locked, and no feed held back, while it answers.
 """
 
+import logging
 from datetime import timedelta
-
-import structlog
 
 from ...embeddings import EmbeddingProvider, embed
 from ...kernel.context import context
@@ -27,7 +26,7 @@ _GRACE = timedelta(minutes=1)
 # An index is built in one statement; nobody waits for it but the worker.
 _LONGEST_STEP = timedelta(minutes=15)
 
-_log = structlog.get_logger("moothill.search")
+_log = logging.getLogger("moothill.search")
 
 
 async def fill(provider: EmbeddingProvider) -> int:
@@ -56,7 +55,7 @@ async def _fill_one(provider: EmbeddingProvider, text: EmbeddableText) -> None:
     try:
         rows = await embed(provider, [rules.embedding_text(text.title, text.body)])
     except Invalid as error:
-        _log.warning("embedding_refused", item=str(text.id), model=provider.model, code=error.code)
+        _log.warning("embedding_refused", extra={"item": str(text.id), "model": provider.model, "code": error.code})
         await sql.refuse(model=provider.model, id=text.id, code=error.code)
         return
     await in_parts(sql.settle, [_settled(provider, text, rows[0])])

@@ -1,11 +1,11 @@
 """Finding things: by words, by vector, by both; and keeping what is found as fresh as its source."""
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-import structlog
 from pydantic import Field
 
 from ...embeddings import embed
@@ -36,7 +36,7 @@ __all__ = ["Search"]
 
 _QUEUED = 5_000
 
-_log = structlog.get_logger("moothill.search")
+_log = logging.getLogger("moothill.search")
 
 Kinds = Annotated[
     list[SearchKind] | None,
@@ -228,7 +228,9 @@ class Search(Service, group="search"):
             try:
                 taken = await filling.fill(provider)
             except (Unavailable, Exhausted) as error:
-                _log.warning("embeddings_wait", model=used.model, waiting=used.waiting, code=error.code)
+                _log.warning(
+                    "embeddings_wait", extra={"model": used.model, "waiting": used.waiting, "code": error.code}
+                )
                 continue
             if taken:
                 return Step(done=done + taken, cursor={"done": done + taken})

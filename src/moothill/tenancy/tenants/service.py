@@ -79,7 +79,7 @@ class Tenants(Service, group="tenants"):
     ) -> Page[Tenant]:
         """Tenants in the order of their slugs."""
         query = ["tenants.list", status]
-        place = decode_cursor(query, cursor, parts=1)
+        place = decode_cursor(query, cursor, parts=(str,))
         rows = await sql.page(after=place[0] if place else None, status=status, size=limit + 1)
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.slug])
 

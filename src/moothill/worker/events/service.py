@@ -164,13 +164,13 @@ class Events(Service, group="events"):
     ) -> Page[ParkedEvent]:
         """Events that handlers have given up, in the order of the log."""
         query = ["events.dead_letters", context().tenant, handler, parked]
-        place = decode_cursor(query, cursor, parts=4) or [*rules.BEGINNING, ""]
+        place = decode_cursor(query, cursor, parts=(int, int, UUID, str)) or [*rules.BEGINNING, ""]
         rows = await sql.parked(
             only_dead=not parked,
             handler=handler,
             incarnation=place[0],
             txid=place[1],
-            id=UUID(str(place[2])),
+            id=place[2],
             after_handler=place[3],
             size=limit + 1,
         )
@@ -230,8 +230,8 @@ class Events(Service, group="events"):
 
 
 def _place(tenant: UUID, cursor: str | None) -> rules.Place | None:
-    parts = decode_cursor(rules.cursor_query(tenant), cursor, parts=3)
-    return None if parts is None else rules.Place(parts[0], parts[1], UUID(parts[2]))
+    parts = decode_cursor(rules.cursor_query(tenant), cursor, parts=(int, int, UUID))
+    return None if parts is None else rules.Place(*parts)
 
 
 def _event(tenant: UUID, row: LogRow) -> Event:

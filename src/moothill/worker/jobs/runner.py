@@ -21,6 +21,7 @@ from ...kernel.events import dumps
 from ...kernel.local import LocalExecutor, Runtime, entered
 from ...kernel.nudges import Bell
 from ...kernel.operation import Operation, Step
+from ...kernel.service import REGISTRY
 from ..acting import acting, describe, retried, system
 from ..pace import Pace
 from .models import JobCompleted, JobFailed, TakenJob
@@ -137,7 +138,10 @@ class JobRunner:
         if job is None:
             return
         tries = claim.attempts
-        work: _Work | None = None
+        if job.operation not in REGISTRY:
+            # A newer process asked for it, and one of its kind will do it.
+            unknown = f"The worker {self._holder} does not know {job.operation}; it waits for one that does."
+            return await self._give_back(claim, unknown, seconds=self._claim_seconds, tried=False)
         try:
             work = _prepare(claim, job)
             if tries > self._pace.job_attempts:

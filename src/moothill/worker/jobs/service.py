@@ -127,10 +127,8 @@ class Jobs(Service, group="jobs"):
     ) -> Page[JobDetail]:
         """Jobs of this tenant, newest first."""
         query = ["jobs.list", context().tenant, state, operation]
-        place = decode_cursor(query, cursor, parts=1)
-        rows = await sql.page(
-            before=UUID(place[0]) if place else None, state=state, operation=operation, size=limit + 1
-        )
+        place = decode_cursor(query, cursor, parts=(UUID,))
+        rows = await sql.page(before=place[0] if place else None, state=state, operation=operation, size=limit + 1)
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
 
     @operation(effect="write", scope="jobs:write", example={"job": _SOME_JOB})

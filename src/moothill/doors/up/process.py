@@ -14,7 +14,6 @@ from typing import Any
 
 from ...database.embedded.folder import default_folder
 from ...database.migrate import Migrator
-from ...demo import load as load_demo
 from ...kernel.errors import Conflict, Invalid
 from ...kernel.settings import Settings
 from ...moot import Moot
@@ -192,11 +191,18 @@ async def serve(
 
 async def _furnished(moot: Moot, console: ConsoleProcess | None, *, demo: bool) -> str | None:
     """Start the console, load the example society meanwhile; the console's address."""
-    async with asyncio.TaskGroup() as tasks:
-        starting = tasks.create_task(console.start()) if console is not None else None
+
+    async def furnish() -> None:
         if demo:
-            await load_demo(moot)
-    return starting.result() if starting is not None else None
+            from ...demo import load
+
+            await load(moot)
+
+    async def start() -> str | None:
+        return await console.start() if console is not None else None
+
+    shown, _ = await asyncio.gather(start(), furnish())
+    return shown
 
 
 async def _ended(server: Any, serving: "asyncio.Task[None]") -> None:
