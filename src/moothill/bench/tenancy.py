@@ -44,7 +44,7 @@ class _Untenanted(Database):
     """A database without tenancy, for the peer only."""
 
     @asynccontextmanager
-    async def begin(self, context: Context, *, single: bool) -> AsyncIterator[Any]:  # type: ignore[override]
+    async def begin(self, context: Context, *, single: bool) -> AsyncIterator[Any]:
         async with self.connection(context.tenant) as connection:
             yield _PlainUnit(connection.wire or Wire(connection))
 
@@ -93,12 +93,9 @@ async def _statements(moot: Moot, admin_dsn: str, rounds: int, each: int) -> lis
     values = {"tenant": identity.tenant}
     context = {"tenant": identity.tenant, "actor": identity.actor_id, "kind": identity.actor_kind, "ms": 30_000}
     set_context = "select mt.set_context(%(tenant)s, %(actor)s, %(kind)s, %(ms)s)"
-    begin, setting, read, commit = (
-        (compile_statement("begin read only"), {}),
-        (compile_statement(set_context), context),
-        (compile_statement(_READ), values),
-        (compile_statement("commit"), {}),
-    )
+    nothing: dict[str, Any] = {}
+    begin, setting = (compile_statement("begin read only"), nothing), (compile_statement(set_context), context)
+    read, commit = (compile_statement(_READ), values), (compile_statement("commit"), nothing)
     async with (
         await WireConnection.connect(_with_path(admin_dsn), autocommit=True, row_factory=dict_row) as short,
         await psycopg.AsyncConnection.connect(
@@ -137,11 +134,10 @@ async def _statements(moot: Moot, admin_dsn: str, rounds: int, each: int) -> lis
         )
     base = median_milliseconds(seconds["psycopg, autocommit"])
     return [
-        Row(f"statement: {name}", "median", median_milliseconds(values), "ms", peer="psycopg, autocommit", peer_value=base)
-        for name, values in seconds.items()
+        Row(name, "median", median_milliseconds(each), "ms", peer="psycopg, autocommit", peer_value=base)
+        for name, each in seconds.items()
     ]
 
 
 def _with_path(dsn: str) -> str:
     return psycopg.conninfo.make_conninfo(dsn, options="-c search_path=moothill,public")
-

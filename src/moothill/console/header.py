@@ -161,7 +161,7 @@ class Header:
                     if key is who:
                         item.props("active")
                 ui.separator()
-                ui.menu_item("Who am I", self._who)
+                ui.menu_item("Who am I", self._who).mark("who")
                 ui.menu_item("Add another key", lambda: self.visit.client.open("/login"))
                 # A form, because leaving changes something and must not be a link.
                 with ui.element("form").props('method="post"') as form:

@@ -107,7 +107,7 @@ class Palette:
             for place, hit in enumerate(self.hits):
                 with box("hit at" if place == 0 else "hit").on("click", lambda hit=hit: self._open(hit)):
                     ui.icon(hit.icon)
-                    text(hit.words, "clip")
+                    text(hit.words, "clip").mark("hit-words")
                     quiet(hit.note, "small clip grow")
             if not self.hits:
                 chip("Nothing fits")

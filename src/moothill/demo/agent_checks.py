@@ -54,9 +54,7 @@ def _check_state(agent: Agent) -> None:
         _refuse(agent, f"status {agent.status} does not fit a utilisation of {agent.utilisation}")
     silent = agent.status in ("offline", "maintenance", "suspended")
     if silent != (agent.last_heartbeat_seconds_ago > 60):
-        _refuse(
-            agent, f"status {agent.status} does not fit a heartbeat {agent.last_heartbeat_seconds_ago} s ago"
-        )
+        _refuse(agent, f"status {agent.status} does not fit a heartbeat {agent.last_heartbeat_seconds_ago} s ago")
 
 
 def _check_history(agent: Agent) -> None:
@@ -82,9 +80,7 @@ def _check_capabilities(agent: Agent) -> None:
         keys.add(capability.key)
         names.add(canonical)
         if not (
-            capability.last_demonstrated_days_ago
-            <= capability.first_observed_days_ago
-            <= agent.registered_days_ago
+            capability.last_demonstrated_days_ago <= capability.first_observed_days_ago <= agent.registered_days_ago
         ):
             _refuse(agent, f"capability {capability.key}: days are not in order")
         _check_evidence(agent, capability)

@@ -49,14 +49,10 @@ def records(file: str, text: str, kinds: Mapping[str, type[Any]]) -> dict[str, t
     given = {"tenant": data.pop("tenant")} if isinstance(data.get("tenant"), str) else {}
     if unknown := data.keys() - kinds.keys():
         refuse(file, min(unknown), f"unknown array; known are {', '.join(kinds)}")
-    return {
-        name: tuple(_records(file, name, record, data.get(name), given)) for name, record in kinds.items()
-    }
+    return {name: tuple(_records(file, name, record, data.get(name), given)) for name, record in kinds.items()}
 
 
-def _records(
-    file: str, name: str, record: type[Record], rows: Any, given: Mapping[str, Any]
-) -> Iterator[Record]:
+def _records(file: str, name: str, record: type[Record], rows: Any, given: Mapping[str, Any]) -> Iterator[Record]:
     adapter = TypeAdapter(record)
     if not isinstance(rows, list) or not rows:
         refuse(file, name, "the array is missing or empty")

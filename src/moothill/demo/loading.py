@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..kernel.errors import Conflict
 from ..registry.agents.models import AgentDetails, AgentRecord, NewSkill
-from ..registry.agents.reports import Heartbeat
+from ..registry.agents.reports import Heartbeat, ReportedStatus
 from ..registry.capabilities.models import CapabilityRecord, NewCapability, NewEvidence
 from .agents import Agent, Capability
 from .society import Society, load_society
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load"]
 
-_REPORTED = ("active", "idle", "busy", "offline")
+_REPORTED: dict[str, ReportedStatus] = {"active": "active", "idle": "idle", "busy": "busy", "offline": "offline"}
 
 
 async def load(moot: "Moot", society: Society | None = None) -> int:
@@ -65,7 +65,7 @@ async def _load_agents(moot: "Moot", agents: tuple[Agent, ...]) -> int:
     beats = [
         Heartbeat(
             agent=agent.key,
-            status=agent.status if agent.status in _REPORTED else None,
+            status=_REPORTED.get(agent.status),
             active_tasks=agent.active_tasks,
             queued_tasks=agent.queued_tasks,
             utilisation=agent.utilisation,

@@ -63,9 +63,7 @@ def _check_task(task: Task, agents: Agents) -> None:
 
 def _check_load(tasks: tuple[Task, ...], agents: Agents) -> None:
     for path, agent in agents.items():
-        held = [
-            task for task in tasks if task.status in _HELD and f"{task.tenant}/{task.assigned_to}" == path
-        ]
+        held = [task for task in tasks if task.status in _HELD and f"{task.tenant}/{task.assigned_to}" == path]
         if len(held) > agent.active_tasks + agent.queued_tasks:
             _refuse(held[0], f"{agent.key} holds more tasks than its load says")
 
@@ -87,17 +85,13 @@ def check_achievements(achievements: tuple[Achievement, ...], agents: Agents) ->
                 refuse("achievements.toml", thing, f"{path} has not reached it")
 
 
-def check_mentorships(
-    mentorships: tuple[Mentorship, ...], curriculum: tuple[Curriculum, ...], agents: Agents
-) -> None:
+def check_mentorships(mentorships: tuple[Mentorship, ...], curriculum: tuple[Curriculum, ...], agents: Agents) -> None:
     """Refuse the first pair too close in level, of one agent, or the first lesson out of order."""
     _unique("mentorships.toml", "curriculum", (lesson.key for lesson in curriculum))
     levels = {lesson.key: lesson.level for lesson in curriculum}
     for lesson in curriculum:
         if any(levels.get(key, 6) >= lesson.level for key in lesson.prerequisites):
-            refuse(
-                "mentorships.toml", f"curriculum {lesson.key}", "a prerequisite is missing or not below it"
-            )
+            refuse("mentorships.toml", f"curriculum {lesson.key}", "a prerequisite is missing or not below it")
     active: set[str] = set()
     for pair in mentorships:
         thing = f"mentorship {pair.mentor} and {pair.mentee}"

@@ -1,0 +1,1 @@
+"""The doors: loops over the operations; none names a subsystem."""

@@ -383,8 +383,9 @@ declare
   last uuid;
 begin
   perform mt.same_tenant(tenant);
-  -- Shorter than deadlock_timeout: of a mover and a call that is in its way, the mover gives way.
-  set local lock_timeout = '800ms';
+  -- Between deadlock_timeout (1 s), when a waiting mover sends autovacuum away and is the first to notice that it
+  -- and a call wait for each other, and twice that, when the call would: it is the mover that gives way.
+  set local lock_timeout = '1900ms';
   perform mt.move_embeddings(tenant, wanted);
   select * into here from moothill.embedding_placements p where p.tenant_id = tenant and p.model = wanted;
   if not found or here.place = 'own' or to_regclass('pg_catalog.pg_dist_partition') is not null then
@@ -461,8 +462,9 @@ declare
   held bigint;
 begin
   perform mt.same_tenant(tenant);
-  -- Shorter than deadlock_timeout: of a mover and a call that is in its way, the mover gives way.
-  set local lock_timeout = '800ms';
+  -- Between deadlock_timeout (1 s), when a waiting mover sends autovacuum away and is the first to notice that it
+  -- and a call wait for each other, and twice that, when the call would: it is the mover that gives way.
+  set local lock_timeout = '1900ms';
   perform mt.move_embeddings(tenant, wanted);
   perform mt.hold_embeddings(tenant, wanted, true);
   select * into here from moothill.embedding_placements p
@@ -499,8 +501,9 @@ declare
   held bigint;
 begin
   perform mt.same_tenant(tenant);
-  -- Shorter than deadlock_timeout: of a mover and a call that is in its way, the mover gives way.
-  set local lock_timeout = '800ms';
+  -- Between deadlock_timeout (1 s), when a waiting mover sends autovacuum away and is the first to notice that it
+  -- and a call wait for each other, and twice that, when the call would: it is the mover that gives way.
+  set local lock_timeout = '1900ms';
   perform mt.move_embeddings(tenant, wanted);
   perform mt.hold_embeddings(tenant, wanted, true);
   select * into here from moothill.embedding_placements p

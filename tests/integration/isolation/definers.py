@@ -16,6 +16,8 @@ from tests.integration.isolation.societies import HANDLER, LEASE, MODEL, Society
 
 __all__ = ["definers"]
 
+# No such function, column, type or syntax: the attack never reached its aim.
+MISTAKEN = ("42883", "42703", "42804", "42601")
 _UNIT = "array_fill(0.0625::real, array[256])::public.halfvec"
 _FILTERS = "false, null, null, null, null"
 _WORDS = f"array['review'::tsquery], array[1.0], {_FILTERS}"
@@ -76,7 +78,7 @@ CALLS = (
     Call(f"select moothill.relay_discard('{HANDLER}', %(dead)s)", "nothing"),
     Call(f"select moothill.embedding_promote(%(tenant)s, '{MODEL}', 16, 64, 10, 10)", "refused"),
     Call(f"select moothill.embedding_demote(%(tenant)s, '{MODEL}', 1000)", "refused"),
-    Call(f"select moothill.embedding_retire(%(tenant)s, '{MODEL}', 10)", "refused"),
+    Call(f"select moothill.embedding_retire(%(tenant)s, '{MODEL}', 10, '0s')", "refused"),
     Call(f"select moothill.put_embedding(%(tenant)s, 'wordllama_256', %(agent)s, 'agent', {_UNIT})", "refused"),
     Call(f"select moothill.put_embedding(%(ours)s, 'wordllama_256', %(agent)s, 'agent', {_UNIT})", "harmless"),
     Call("select moothill.drop_embeddings(%(tenant)s, array[%(agent)s])", "harmless"),
@@ -179,6 +181,8 @@ async def definers(ground: Ground) -> list[str]:
         if call.function not in _names(ground):
             continue
         outcome, after = await _made(ground, call, ground.theirs)
+        if outcome.state in MISTAKEN:
+            found.append(f"{call.statement}: is not how it is called: {outcome}")
         # What the caller gave may come back to it.
         given = {str(value) for value in (await _values(ground, ground.theirs)).values()}
         found += [f"{call.statement}: tells {word}" for word in secrets - given if word in outcome.text]

@@ -74,7 +74,7 @@ class EventList:
 
     def _entry(self, event: Event) -> ui.element:
         self.size += 1
-        entry = box("entry choosable" if self.chosen else "entry")
+        entry = box("entry choosable" if self.chosen else "entry").mark("event")
         with entry:
             with_property(text(clock(event.occurred_at), tag="time"), "title", moment(event.occurred_at))
             text(event.kind, "mono kind-of-event clip")

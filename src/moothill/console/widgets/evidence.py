@@ -21,7 +21,12 @@ def mark_mention(sentence: str, mention: str, start: int | None, end: int | None
     Positions count in the whole text, of which the sentence may be a part: they are believed where
     they fit, else the words themselves are looked for.
     """
-    if start is not None and end is not None and 0 <= start <= end and sentence[start:end].casefold() == mention.casefold():
+    if (
+        start is not None
+        and end is not None
+        and 0 <= start <= end
+        and sentence[start:end].casefold() == mention.casefold()
+    ):
         return Marked(sentence[:start], sentence[start:end], sentence[end:])
     words = re.escape(mention)
     found = re.search(words, sentence) or re.search(words, sentence, re.IGNORECASE)

@@ -93,8 +93,8 @@ class Keys(Service, group="keys"):
     ) -> Page[ApiKey]:
         """Keys of this tenant, oldest first; never their secrets."""
         query = ["keys.list", context().tenant, ended]
-        place = decode_cursor(query, cursor, parts=1)
-        rows = await sql.page(after=UUID(place[0]) if place else None, ended=ended, size=limit + 1)
+        place = decode_cursor(query, cursor, parts=(UUID,))
+        rows = await sql.page(after=place[0] if place else None, ended=ended, size=limit + 1)
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
 
     @operation(

@@ -68,7 +68,7 @@ async def _measure(name: str, scale: str) -> "Report":
     from ....session import connect
 
     with tempfile.TemporaryDirectory(prefix="moothill-bench-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL may run as another user
+        Path(folder).chmod(0o755)  # noqa: ASYNC240  # PostgreSQL may run as another user
         place = Path(folder) / "server"
         async with connect(place) as moot:
             server = EmbeddedServer(place)
