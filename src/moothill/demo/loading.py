@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..kernel.errors import Conflict
-from ..registry.agents.models import AgentDetails, AgentRecord, NewSkill
-from ..registry.agents.reports import Heartbeat, ReportedStatus
+from ..registry.agents.models import AgentDetails, AgentRecord, NewSkill, ReportedStatus
+from ..registry.agents.reports import Heartbeat
 from ..registry.capabilities.models import CapabilityRecord, NewCapability, NewEvidence
 from .agents import Agent, Capability
 from .society import Society, load_society

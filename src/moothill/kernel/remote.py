@@ -224,18 +224,19 @@ class RemoteExecutor:
         return self._server.client.build_request("POST", url, content=_body(operation, arguments), headers=headers)
 
     async def _send(self, request: httpx.Request, *, repeatable: bool) -> httpx.Response:
-        for attempt in (1, 2):
+        send = self._server.client.send
+        try:
             try:
-                response = await self._server.client.send(request)
-            except httpx.HTTPError as error:
-                is_lost_connection = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
-                if attempt == 1 and repeatable and is_lost_connection:
-                    continue
-                raise self._broken(error, repeatable=repeatable) from None
-            if response.is_success:
-                return response
-            raise self._refusal(response)
-        raise errors.Internal("unreachable")
+                response = await send(request)
+            except (httpx.NetworkError, httpx.RemoteProtocolError):
+                if not repeatable:
+                    raise
+                response = await send(request)
+        except httpx.HTTPError as error:
+            raise self._broken(error, repeatable=repeatable) from None
+        if response.is_success:
+            return response
+        raise self._refusal(response)
 
     def _broken(self, error: httpx.HTTPError, *, repeatable: bool) -> MoothillError:
         """What a failure of the transport means to the caller."""
@@ -246,8 +247,6 @@ class RemoteExecutor:
                 f"No Moothill server answers at {url}{because}; start one with `moothill up`, or check the address.",
                 url=url,
             )
-        if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
-            return BadAddress(f"{url!r} is no server's address.")
         if repeatable:
             return AnswerLost(f"The connection to {url} broke before the answer came; try again.", url=url)
         return AnswerLost(

@@ -75,6 +75,28 @@ async def test_a_key_sees_its_own_tenant_alone(live: Live, moot: Moot, other: Mo
         assert (refused.status_code, refused.json()["code"]) == (404, "key_not_found")
 
 
+async def test_viewing_as_an_agent_is_recorded_once_and_ends_with_the_agent(live: Live, moot: Moot) -> None:
+    tenant = (await moot.keys.current()).tenant_slug
+    here = live.moot.tenant(tenant)
+    await here.agents.register(agent_id="ada", name="Ada")
+
+    async def views() -> int:
+        events = (await moot.events.list(limit=1000)).items
+        return sum(event.operation == "agents.view_as" for event in events)
+
+    async with live.client(await live.key(moot), **{"Moothill-View-As": "ada"}) as client:
+        for _ in range(3):
+            seen = (await client.get("/v1/keys/current")).json()
+            assert (seen["actor_name"], seen["real_actor_name"]) == ("Ada", "test")
+        assert await views() == 1
+        refused = await client.get("/v1/tenants/list")
+        assert refused.status_code == 403
+        await here.agents.deactivate(agent="ada")
+        assert (await client.get("/v1/keys/current")).status_code in (404, 409)
+    async with live.client(await live.key(moot, "agents:read"), **{"Moothill-View-As": "ada"}) as client:
+        assert (await client.get("/v1/keys/current")).status_code == 403
+
+
 async def test_a_key_that_calls_too_often_is_told_when_to_come_back(
     server: EmbeddedServer, settings: Settings, moot: Moot
 ) -> None:

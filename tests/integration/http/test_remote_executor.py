@@ -5,6 +5,8 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -293,6 +295,48 @@ async def test_a_stream_that_cannot_resume_says_that_it_broke(monkeypatch: pytes
         with pytest.raises(Unavailable):
             await anext(far.events.follow())
     assert opened > 1
+
+
+def events(*chunks: str) -> Handler:
+    """A stream that says these things and ends without more ado."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        for chunk in chunks:
+            writer.write(b"%x\r\n%s\r\n" % (len(chunk), chunk.encode()))
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+    return handle
+
+
+async def test_a_stream_with_an_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with pretender(events(": quiet\n\n", "event: end\ndata: {}\n\n")) as far:
+        assert [item async for item in far.events.follow()] == []
+
+
+async def test_a_stream_without_its_end_is_taken_up_again_and_then_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_PAUSE_SECONDS", 0.001)
+    async with pretender(events("foreign: field\n\n")) as far:
+        with pytest.raises(Unavailable, match="broke off"):
+            await anext(far.events.follow())
+
+
+def test_numbers_that_json_lacks_travel_as_text_where_they_are_allowed() -> None:
+    allowing: Any = SimpleNamespace(name="x.y", signature=SimpleNamespace(validate=lambda arguments: arguments))
+    assert remote._body(allowing, {"a": float("inf"), "b": "NaN"}) == b'{"a":"Infinity","b":"NaN"}'
+    with pytest.raises(Invalid, match="cannot be sent"):
+        remote._body(allowing, {"a": object()})
+
+
+async def test_an_agents_eyes_are_lent_to_who_may(live: Live, moot: Moot) -> None:
+    await moot.agents.register(agent_id="ada", name="Ada")
+    async with connected(live, moot) as far:
+        seen = await far.view_as("ada").keys.current()
+        assert (seen.actor_kind, seen.actor_name, seen.real_actor_name) == ("agent", "Ada", "test")
+        with pytest.raises(NotFound):
+            await far.view_as("nobody").keys.current()
 
 
 def test_this_machine_is_reached_without_a_proxy() -> None:

@@ -87,6 +87,9 @@ async def test_filters_narrow_and_the_cursor_of_an_event_serves_them_all(moot: M
     assert (await moot.events.list(actor=uuid4())).items == []
     assert len((await moot.events.list(since=events[0].occurred_at, kind="probe.")).items) == 4
     assert (await moot.events.list(since=datetime.now(UTC) + timedelta(hours=1))).items == []
+    for long_ago in (datetime.min.replace(tzinfo=UTC), datetime(1969, 12, 31, tzinfo=UTC)):
+        assert len((await moot.events.list(since=long_ago, kind="probe.")).items) == 4
+    assert (await moot.events.list(since=datetime.max.replace(tzinfo=UTC))).items == []
 
 
 async def test_one_event_is_found_by_its_id_in_its_own_tenant_only(moot: Moot, other: Moot, happen: Any) -> None:

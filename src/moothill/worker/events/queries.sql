@@ -10,7 +10,8 @@ where e.tenant_id = %(tenant)s
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s)
   and (%(since)s::timestamptz is null
-       or e.occurred_at >= %(since)s and e.id >= mt.uuid7_floor(%(since)s::timestamptz - interval '10 minutes'))
+       or e.occurred_at >= %(since)s
+          and e.id >= mt.uuid7_floor(greatest(%(since)s::timestamptz - interval '10 minutes', 'epoch')))
 order by e.incarnation, e.txid, e.id
 limit %(size)s;
 
@@ -26,7 +27,8 @@ where e.tenant_id = %(tenant)s
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s)
   and (%(since)s::timestamptz is null
-       or e.occurred_at >= %(since)s and e.id >= mt.uuid7_floor(%(since)s::timestamptz - interval '10 minutes'))
+       or e.occurred_at >= %(since)s
+          and e.id >= mt.uuid7_floor(greatest(%(since)s::timestamptz - interval '10 minutes', 'epoch')))
 order by e.incarnation desc, e.txid desc, e.id desc
 limit %(size)s;
 
@@ -50,7 +52,8 @@ where (e.incarnation, e.txid, e.id) > (%(incarnation)s::integer, %(txid)s::bigin
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s)
   and (%(since)s::timestamptz is null
-       or e.occurred_at >= %(since)s and e.id >= mt.uuid7_floor(%(since)s::timestamptz - interval '10 minutes'))
+       or e.occurred_at >= %(since)s
+          and e.id >= mt.uuid7_floor(greatest(%(since)s::timestamptz - interval '10 minutes', 'epoch')))
 order by e.incarnation, e.txid, e.id
 limit %(size)s;
 
@@ -74,7 +77,8 @@ where (e.incarnation, e.txid, e.id) < (%(incarnation)s::integer, %(txid)s::bigin
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s)
   and (%(since)s::timestamptz is null
-       or e.occurred_at >= %(since)s and e.id >= mt.uuid7_floor(%(since)s::timestamptz - interval '10 minutes'))
+       or e.occurred_at >= %(since)s
+          and e.id >= mt.uuid7_floor(greatest(%(since)s::timestamptz - interval '10 minutes', 'epoch')))
 order by e.incarnation desc, e.txid desc, e.id desc
 limit %(size)s;
 

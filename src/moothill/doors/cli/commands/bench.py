@@ -70,7 +70,8 @@ async def _measure(name: str, scale: str) -> "Report":
     with tempfile.TemporaryDirectory(prefix="moothill-bench-") as folder:
         Path(folder).chmod(0o755)  # noqa: ASYNC240  # PostgreSQL may run as another user
         place = Path(folder) / "server"
-        async with connect(place) as moot:
+        # No worker: its schedules would run beside what is measured.
+        async with connect(place, worker=False) as moot:
             server = EmbeddedServer(place)
             await server.start()
             try:
