@@ -156,6 +156,7 @@ async def test_the_keyboard_goes_anywhere(journey: Journey, moot: Moot) -> None:
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/agents/*")
     await expect(page.get_by_role("heading", name="Ada", exact=True)).to_be_visible()
+    await expect(page.get_by_placeholder("A screen, an operation, an agent")).to_be_hidden()
     await page.keyboard.press("r")
     await expect(page.get_by_text("Paused")).to_be_visible()
     await page.keyboard.press("r")

@@ -13,6 +13,7 @@ from moothill.console.sessions import (
     MOST_KEYS,
     SessionStore,
     SignedIn,
+    SignedOut,
     TooManyKeys,
 )
 from moothill.kernel.context import CallOptions
@@ -83,6 +84,22 @@ def test_a_session_ends_after_rest_and_after_a_day() -> None:
         clock.now += 3600
         store.find(busy)
     assert store.find(busy) is None
+
+
+def test_an_open_page_ends_with_its_session_whatever_it_does_by_itself() -> None:
+    clock = Clock()
+    store = SessionStore(clock)
+    session = store.find(store.sign_in(None, signed_in()))
+    assert session is not None
+    clock.now += IDLE_SECONDS - 1
+    session.check()
+    session.touch()
+    clock.now += IDLE_SECONDS - 1
+    session.check()
+    clock.now += 1
+    with pytest.raises(SignedOut):
+        session.check()
+    assert session.keys == []
 
 
 def test_signing_out_tells_the_open_pages_and_forgets_the_keys() -> None:

@@ -104,3 +104,8 @@ async def test_a_row_that_does_not_fit_is_ours_and_its_values_stay_unsaid(
     assert "things/queries.sql:put" in raised.value.message
     assert "hunter2" not in str(raised.value.to_problem())
     assert raised.value.__cause__ is None
+
+
+def test_a_header_without_a_statement_is_refused() -> None:
+    with pytest.raises(ValueError, match="here: x: the statement is missing"):
+        list(parse_queries(HEADER.format(name="x"), "here"))

@@ -125,6 +125,7 @@ class Frame:
 
         async def show(arguments: PageArguments) -> None:
             visit.leave()
+            visit.session.touch()
             self.header.renew()
             ui.page_title(f"{screen.title} · {visit.tenant} · Moothill")
             self._mark(screen)

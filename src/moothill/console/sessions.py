@@ -112,6 +112,27 @@ class Session:
         """Whether changes are switched on just now."""
         return self.is_open and self.clock() < self.changes_until
 
+    @property
+    def has_expired(self) -> bool:
+        """Whether nobody has used it for too long, or it began too long ago."""
+        now = self.clock()
+        return now - self.seen >= IDLE_SECONDS or now - self.began >= LIFETIME_SECONDS
+
+    def touch(self) -> None:
+        """A person did something; what a page does by itself does not count."""
+        self.seen = self.clock()
+
+    def check(self) -> None:
+        """Let a call of an open page pass.
+
+        Raises:
+            SignedOut: the session has ended; it ends here when its time is over.
+        """
+        if self.is_open and self.has_expired:
+            self.close()
+        if not self.is_open:
+            raise SignedOut()
+
     def allow_changes(self) -> None:
         """Switch changes on for half an hour."""
         self.changes_until = self.clock() + CHANGE_SECONDS
@@ -148,7 +169,7 @@ class SessionStore:
         session = self._sessions.get(_digest(token))
         if session is None or self._expire(session):
             return None
-        session.seen = self._clock()
+        session.touch()
         return session
 
     def sign_in(self, token: str | None, key: SignedIn) -> str:
@@ -194,8 +215,7 @@ class SessionStore:
             raise TooManySessions()
 
     def _expire(self, session: Session) -> bool:
-        now = self._clock()
-        if now - session.seen < IDLE_SECONDS and now - session.began < LIFETIME_SECONDS:
+        if session.is_open and not session.has_expired:
             return False
         self._sessions.pop(session.digest, None)
         session.close()

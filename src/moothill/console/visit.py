@@ -69,6 +69,7 @@ class Visit:
 
     def go(self, address: str) -> None:
         """Show the screen of an address; where it is shown already, show it anew."""
+        self.session.touch()
         if address == self.client.sub_pages_router.current_path:
             self.renew()
         else:
@@ -175,7 +176,8 @@ def open_visit(
         )
 
     def alive() -> None:
-        if not session.is_open or signed not in session.keys:
+        session.check()
+        if signed not in session.keys:
             raise SignedOut()
 
     def failed(error: MoothillError) -> None:

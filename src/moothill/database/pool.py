@@ -17,7 +17,7 @@ import orjson
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
-from psycopg.types.json import JsonbDumper, set_json_dumps, set_json_loads
+from psycopg.types.json import JsonbDumper, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from ..kernel.context import SYSTEM, CallOptions, Context, Principal
@@ -216,8 +216,7 @@ class Database:
         self.is_pooled_outside = row["pid"] != connection.info.backend_pid
 
     async def _configure(self, connection: WireConnection) -> None:
-        connection.adapters.register_dumper(dict, JsonbDumper)
-        set_json_dumps(_dump_json, connection)
+        connection.adapters.register_dumper(dict, _Document)
         set_json_loads(orjson.loads, connection)
         connection.wire = Wire(connection, prepares=not self.is_pooled_outside, plans=self._plans)
 
@@ -226,8 +225,12 @@ async def _nothing(connection: WireConnection) -> None:
     """Tenant and actor are set inside transactions only, so nothing stays behind on a connection."""
 
 
-def _dump_json(value: Any) -> bytes:
-    return orjson.dumps(value, default=str)
+class _Document(JsonbDumper):
+    """Mappings as JSON; ids, moments and decimals in them as text."""
+
+    @staticmethod
+    def _dumps(value: Any) -> bytes:
+        return orjson.dumps(value, default=str)
 
 
 async def run_plain(

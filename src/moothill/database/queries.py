@@ -83,6 +83,8 @@ def parse_queries(text: str, place: str) -> Iterator[Statement]:
                 body_at = index
                 break
         name = header.get("name", "?")
+        if not body_at:
+            raise ValueError(f"{place}: {name}: the statement is missing")
         if header.get("returns") not in ("one", "maybe", "many", "run") or not purpose:
             raise ValueError(f"{place}: {name}: state one line of purpose and `-- returns: one|maybe|many|run`")
         if name in seen:

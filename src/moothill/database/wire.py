@@ -219,8 +219,6 @@ def _collect(pgconn: PGconn) -> Generator[Any, Any, list[PGresult]]:
     results: list[PGresult] = []
     while True:
         batch = yield from generators.fetch_many(pgconn)
-        if not batch:
-            continue
         if batch[0].status == ExecStatus.PIPELINE_SYNC:
             return results
         results.append(batch[0])

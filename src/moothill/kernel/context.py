@@ -4,6 +4,7 @@ The local executor sets it; an operation's body reads it with `context()`. A nes
 transaction of the call around it and sees that call as its parent.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -136,6 +137,7 @@ class Context:
         single: its only statement commits, so it must write its own event.
         marks: what is known of the whole call, nested ones included: `secret` (a result that is shown
             once), `committing` (COMMIT is on its way, so its outcome may stay unknown).
+        turn: held by the nested call that runs; others of the same body wait for it.
     """
 
     principal: Principal
@@ -153,6 +155,7 @@ class Context:
     owner: object = None
     pending: list[PendingEvent] = field(default_factory=list)
     marks: set[str] = field(default_factory=set)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     @property
     def tenant(self) -> UUID:

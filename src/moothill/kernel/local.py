@@ -13,8 +13,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-import orjson
-
 from . import errors
 from .authority import authorise
 from .context import CallOptions, Context, Principal, Transaction, _current
@@ -236,7 +234,7 @@ class LocalExecutor:
                 self.runtime.instruments.retried(operation)
             # Jitter keeps two losers of a deadlock from meeting again.
             await asyncio.sleep(random.uniform(0.25, 1.0) * 0.004 * 2**attempt)  # noqa: S311  # no secret
-        raise errors.Internal("unreachable")
+        raise AssertionError("the last attempt returns or raises")
 
     async def _attempt(
         self,
@@ -301,6 +299,7 @@ class LocalExecutor:
             parent=around,
             prepared=None,
             single=False,
+            turn=asyncio.Lock(),
             read_only=is_read,
             options=replace(around.options, reason=options.reason or around.options.reason),
             expires=_sooner(around.expires, options),
@@ -310,7 +309,8 @@ class LocalExecutor:
             inner.prepared = await operation.prepare_body(service, **valid)
         if operation.signature.has_secret:
             around.marks.add("secret")
-        async with _deadline(inner):
+        # Calls that a body starts at once take turns: what one of them undoes must be its own.
+        async with _deadline(inner), around.turn:
             if is_read:
                 with entered(inner):
                     return await body(service, **valid)
@@ -388,8 +388,3 @@ async def _deadline(call: Context) -> AsyncIterator[None]:
         if "committing" in call.marks:
             raise errors.OutcomeUnknown(operation=call.operation) from None
         raise DeadlineExceeded(operation=call.operation) from None
-
-
-def json_ready(value: Any) -> Any:
-    """A value as JSON-ready Python."""
-    return orjson.loads(orjson.dumps(value, default=str))

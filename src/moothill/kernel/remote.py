@@ -318,7 +318,8 @@ def _host(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in ("http", "https") and parts.port != 0 and not parts.query and not parts.fragment
-    except ValueError:
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
         return None
     return (parts.hostname or None) if is_address else None
 

@@ -16,7 +16,6 @@ from typing import Annotated, Any, Self
 from urllib.parse import quote
 
 from pydantic import (
-    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -60,10 +59,6 @@ def _milliseconds(value: Any) -> Any:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 # Zero would mean "for ever" to PostgreSQL, and beyond a day nobody waits.
 Timeout = Annotated[Duration, Field(ge=timedelta(milliseconds=1), le=timedelta(days=1))]
-
-
-def _names(*names: str) -> AliasChoices:
-    return AliasChoices(*names)
 
 
 class Settings(BaseModel):

@@ -17,11 +17,19 @@ create function mt.incarnation() returns integer
 comment on function mt.incarnation() is 'The current life of this database.';
 grant execute on function mt.incarnation() to moothill_app, moothill_relay;
 
+create function mt.horizon() returns bigint
+  language sql stable parallel safe
+as $$ select (mt.incarnation()::bigint << 48) | pg_snapshot_xmin(pg_current_snapshot())::text::bigint $$;
+comment on function mt.horizon() is
+  'The place in the log below which nothing more can appear: that of the oldest transaction that still runs.';
+grant execute on function mt.horizon() to moothill_app, moothill_relay;
+
 create table moothill.events (
   tenant_id uuid not null,
   id uuid not null,
   incarnation integer not null default mt.incarnation(),
   txid bigint not null default pg_current_xact_id()::text::bigint,
+  place bigint not null generated always as ((incarnation::bigint << 48) | txid) stored,
   kind text not null,
   version integer not null default 1,
   occurred_at timestamptz not null default clock_timestamp(),
@@ -38,7 +46,7 @@ create table moothill.events (
   constraint events_pkey primary key (tenant_id, id)
 ) partition by range (id);
 select mt.distribute('moothill.events');
-create index events_feed_idx on moothill.events (tenant_id, incarnation, txid, id);
+create index events_feed_idx on moothill.events (tenant_id, place, id);
 create index events_subject_idx on moothill.events (tenant_id, subject, id);
 create index events_kind_idx on moothill.events (tenant_id, kind, id);
 select mt.protect('moothill.events');
@@ -55,6 +63,7 @@ comment on column moothill.events.tenant_id is 'Whose it is.';
 comment on column moothill.events.id is 'UUIDv7 made by the executor; tells its month.';
 comment on column moothill.events.incarnation is 'Life of the database in which it was written.';
 comment on column moothill.events.txid is 'Transaction that wrote it; readers see only what lies below the oldest running one.';
+comment on column moothill.events.place is 'Incarnation and transaction in one number, whose distribution the planner knows: the order of the log.';
 comment on column moothill.events.kind is 'What happened.';
 comment on column moothill.events.version is 'Version of the payload''s schema.';
 comment on column moothill.events.occurred_at is 'When, by the database''s clock.';

@@ -431,9 +431,9 @@ grant select, insert, update, delete on moothill.parked_events to moothill_relay
 
 -- The log in the order of all tenants, and what one call did to several subjects. Partitions are empty or small here.
 -- squawk-ignore require-concurrent-index-creation
-create index events_relay_idx on moothill.events (incarnation, txid, id);
+create index events_relay_idx on moothill.events (place, id);
 -- squawk-ignore require-concurrent-index-creation
-create index events_batch_idx on moothill.events (tenant_id, incarnation, txid, id) where subjects is not null;
+create index events_batch_idx on moothill.events (tenant_id, place, id) where subjects is not null;
 
 create policy relay_rows on moothill.tenants for select to moothill_relay using (true);
 grant select on moothill.tenants to moothill_relay;
@@ -464,9 +464,8 @@ as $$
   with raw as materialized (
     select e.incarnation, e.txid, e.id, e.kind
     from events e
-    where (e.incarnation, e.txid, e.id) > (after_incarnation, after_txid, after_id)
-      and (e.incarnation, e.txid) < (mt.incarnation(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
-    order by e.incarnation, e.txid, e.id
+    where (e.place, e.id) > ((after_incarnation::bigint << 48) | after_txid, after_id) and e.place < mt.horizon()
+    order by e.place, e.id
     limit size
   )
   select array(select distinct r.kind from raw r), last.incarnation, last.txid, last.id,
@@ -480,23 +479,23 @@ comment on function moothill.relay_scout(integer, bigint, uuid, integer) is
   'What lies behind a place of the log, up to the horizon: its kinds and its end; and which handlers have parked events due.';
 
 create function moothill.relay_window(after_incarnation integer, after_txid bigint, after_id uuid, wanted text[], size integer)
-  returns setof moothill.events
+  returns table (tenant_id uuid, id uuid, incarnation integer, txid bigint, kind text, version integer,
+                 occurred_at timestamptz, subject uuid, subjects uuid[], actor uuid, actor_kind text, actor_name text,
+                 real_actor uuid, operation text, request uuid, reason text, payload jsonb)
   language sql stable security definer set search_path = pg_catalog, moothill, pg_temp
 as $$
   with raw as materialized (
-    select e.tenant_id, e.incarnation, e.txid, e.id, e.kind,
-           row_number() over (order by e.incarnation, e.txid, e.id) as place
+    select e.*, row_number() over (order by e.place, e.id) as number
     from events e
-    where (e.incarnation, e.txid, e.id) > (after_incarnation, after_txid, after_id)
-      and (e.incarnation, e.txid) < (mt.incarnation(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
-    order by e.incarnation, e.txid, e.id
+    where (e.place, e.id) > ((after_incarnation::bigint << 48) | after_txid, after_id) and e.place < mt.horizon()
+    order by e.place, e.id
     limit size
   )
-  select e.*
-  from raw
-  join events e on e.tenant_id = raw.tenant_id and e.id = raw.id
-  where raw.kind = any (wanted) or raw.place = (select max(place) from raw)
-  order by raw.place;
+  select r.tenant_id, r.id, r.incarnation, r.txid, r.kind, r.version, r.occurred_at, r.subject, r.subjects, r.actor,
+         r.actor_kind, r.actor_name, r.real_actor, r.operation, r.request, r.reason, r.payload
+  from raw r
+  where r.kind = any (wanted) or r.number = (select max(number) from raw)
+  order by r.number;
 $$;
 comment on function moothill.relay_window(integer, bigint, uuid, text[], integer) is
   'The wanted events among the next ones of all tenants below the horizon, and the last of these, wanted or not.';
@@ -676,9 +675,8 @@ as $$
            select extract(epoch from clock_timestamp() - min(next.occurred_at))
            from (select e.kind, e.occurred_at
                  from events e
-                 where (e.incarnation, e.txid, e.id) > (c.incarnation, c.txid, c.event_id)
-                   and (e.incarnation, e.txid) < (mt.incarnation(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
-                 order by e.incarnation, e.txid, e.id
+                 where (e.place, e.id) > ((c.incarnation::bigint << 48) | c.txid, c.event_id) and e.place < mt.horizon()
+                 order by e.place, e.id
                  limit 1000) as next
            where next.kind = any (c.kinds)), 0)::double precision,
          c.handled, c.moved_at,

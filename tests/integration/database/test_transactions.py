@@ -54,6 +54,13 @@ class Ledgers(Service, group="ledgers"):
         await run(PUT, key=key)
         return Rows(n=(await run(COUNT))[0]["n"])
 
+    @operation(effect="write", scope="ledgers:write", example={"key": "a"})
+    async def put_and_look(self, *, key: Key) -> Rows:
+        """Write a row through a nested call, and count before and after it."""
+        await self.count()
+        await self.put(key=key)
+        return await self.count()
+
     @operation(effect="read", scope="ledgers:read", mode="single")
     async def count(self) -> Rows:
         """Count the rows."""
@@ -242,6 +249,16 @@ async def test_calls_at_once_in_one_transaction_take_turns(moot: Moot) -> None:
     async with moot.transaction():
         await asyncio.gather(*(ledgers.put(key=f"k{number}") for number in range(20)))
     assert (await ledgers.count()).n == 20
+
+
+async def test_of_calls_at_once_in_one_transaction_only_those_that_fail_are_undone(moot: Moot) -> None:
+    ledgers = Ledgers(moot.executor)
+    async with moot.transaction():
+        await ledgers.put(key="taken")
+        keys = ["a", "taken", "b", "c", "taken", "d", "e", "taken", "f"]
+        done = await asyncio.gather(*(ledgers.put_and_look(key=key) for key in keys), return_exceptions=True)
+        assert [isinstance(each, Conflict) for each in done] == [key == "taken" for key in keys]
+    assert (await ledgers.count()).n == 1 + 6
 
 
 # --- what the server breaks

@@ -99,6 +99,16 @@ async def test_a_value_comes_back_as_it_went(connection: WireConnection, value: 
     assert rows == [{"v": value}]
 
 
+async def test_a_document_may_hold_ids_and_moments(connection: WireConnection) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    document = {"id": UUID(int=3), "at": moment, "share": Decimal("0.5")}
+    kept = {"id": str(UUID(int=3)), "at": "2026-01-01T00:00:00+00:00", "share": "0.5"}
+    ((rows, _),) = await wire_of(connection).trip(
+        [statement("select %(one)s::jsonb as one, %(all)s::jsonb[] as all", one=document, all=[document, {}])]
+    )
+    assert rows == [{"one": kept, "all": [kept, {}]}]
+
+
 async def test_a_vector_travels_in_binary(connection: WireConnection) -> None:
     vector = HalfVector([1, 2.5, -3])
     ((rows, _),) = await wire_of(connection).trip(

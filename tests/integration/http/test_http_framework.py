@@ -22,11 +22,11 @@ async def client(live: Live) -> AsyncIterator[httpx.AsyncClient]:
     @app.get("/more/{number}")
     async def more(number: int) -> int:
         if number == 1:
-            raise HTTPException(418, "short and stout")
+            raise HTTPException(418, "Short and stout.")
         if number == 2:
-            raise HTTPException(502, "elsewhere")
+            raise HTTPException(502, "Elsewhere.")
         if number == 3:
-            raise Conflict("twice")
+            raise Conflict("Twice.")
         if number == 4:
             raise ValueError("private")
         return number

@@ -117,6 +117,22 @@ async def test_a_key_holds_so_many_streams_and_no_more(live: Live, moot: Moot, m
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_streams")
 
 
+async def test_a_busy_stream_does_not_use_up_the_rate_of_its_key(
+    server: EmbeddedServer, settings: Settings, moot: Moot
+) -> None:
+    strict = settings.model_copy(update={"rate_limit": 2})
+    async with (
+        serving(server.dsn("app", DATABASE), strict) as live,
+        live.client(await live.key(moot), **EVENTS) as client,
+        client.stream("GET", "/v1/events/follow") as answer,
+    ):
+        chunks = read_events(answer.aiter_raw())
+        for name in "abcde":
+            await issue(moot, name)
+            async with asyncio.timeout(10):
+                assert json.loads((await anext(chunks)).data)["payload"]["name"] == name
+
+
 async def test_a_failure_in_the_middle_is_the_last_thing_said(
     live: Live, moot: Moot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

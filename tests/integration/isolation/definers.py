@@ -162,6 +162,7 @@ ABOVE: Mapping[str, str] = {
     "mt.uuid7_time": "arithmetic",
     "mt.tenant_lexeme": "arithmetic",
     "mt.incarnation": "counts the lives of the database",
+    "mt.horizon": "tells how far the log can be read",
     "mt.hold_embeddings": "an advisory lock: SQL can take it anyhow",
 }
 

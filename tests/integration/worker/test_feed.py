@@ -17,9 +17,10 @@ from moothill.kernel.events import Event
 from moothill.kernel.local import Runtime
 from moothill.kernel.service import Service
 from moothill.moot import Moot
+from moothill.worker.events import relay, rules, service
 from tests.conftest import DATABASE, MootFactory
-from tests.integration.worker import world
-from tests.integration.worker.world import eventually
+from tests.integration.worker import world as worlds
+from tests.integration.worker.world import World, eventually
 
 
 def runtime_of(moot: Moot) -> Runtime:
@@ -40,7 +41,7 @@ def numbers(events: list[Event]) -> list[int]:
 
 async def shown(moot: Moot, count: int, **wanted: Any) -> list[Event]:
     """The probe's events of the tenant, once so many lie below the horizon."""
-    return await world.shown(moot, count, kind="probe.", **wanted)
+    return await worlds.shown(moot, count, kind="probe.", **wanted)
 
 
 async def test_events_come_in_the_order_of_the_log_and_in_reverse(moot: Moot, happen: Any) -> None:
@@ -306,3 +307,36 @@ async def test_nothing_is_current_outside_of_a_stream(moot: Moot, happen: Any) -
         del feed
         with pytest.raises(Internal, match="No operation"):
             context()
+
+
+@pytest.mark.parametrize("name", ["oldest", "newest", "oldest_of_subject", "newest_of_subject", "relay"])
+async def test_a_page_costs_the_same_in_a_long_log(world: World, name: str) -> None:
+    """The planner must see the order of the log: the horizon once hid it, and a page read the whole log."""
+    tenant = (await world.moot.keys.current()).tenant
+    await world.ask(
+        "insert into moothill.events (tenant_id, id, txid, kind, subject, actor, actor_kind, operation) "
+        "select %s, mt.uuid7_floor(clock_timestamp() + n * interval '1 ms'), 3 + n / 5, 'probe.happened', "
+        "gen_random_uuid(), %s, 'operator', 'test' from generate_series(1, 20000) n",
+        tenant,
+        tenant,
+    )
+    await world.ask("analyze moothill.events")
+    values = {
+        **({"incarnation": 1, "txid": 2000, "id": UUID(int=0)} if name != "newest" else rules.END._asdict()),
+        **dict.fromkeys(("kind", "actor", "since")),
+        "tenant": tenant,
+        "subject": uuid4(),
+        "kinds": ["probe.happened"],
+        "size": 51,
+    }
+    statement = (relay.sql.window if name == "relay" else getattr(service.sql, name)).statement.sql
+    async with await psycopg.AsyncConnection.connect(world.dsn) as connection:
+        await connection.execute("select mt.set_context(%s, %s, 'operator', 60000)", [tenant, tenant])
+        for mode in ("force_custom_plan", "force_generic_plan"):
+            await connection.execute(f"set plan_cache_mode = {mode}".encode())
+            cursor = await connection.execute(f"explain (analyze, buffers, format json) {statement}".encode(), values)
+            row = await cursor.fetchone()
+            assert row is not None
+            plan = row[0][0]["Plan"]
+            assert plan["Actual Rows"] == (0 if "subject" in name else 51)
+            assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 150, plan

@@ -26,10 +26,10 @@ FILTERS = ("status", "type", "tag", "capability", "specialisation", "model_famil
 _COLUMNS = (
     Column("name", "Agent", "link", share=3),
     Column("status", "Status", "state", 128, tip="reason"),
-    Column("type", "Type", "quiet", 122),
-    Column("tags", "Tags", "tags", share=3, tip="all_tags"),
+    Column("type", "Type", "quiet", 114),
+    Column("tags", "Tags", "tags", share=4, tip="all_tags"),
     Column("load", "Load", "meter", 140),
-    Column("tasks", "At work / waiting", "number", 140),
+    Column("tasks", "Tasks / queued", "number", 122),
     Column("success", "Success", "number", 88),
     Column("rating", "Rating", "number", 84),
     Column("tier", "Tier", "quiet", 84),

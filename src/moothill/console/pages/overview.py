@@ -33,7 +33,7 @@ async def build(visit: Visit, query: Query) -> None:
             if visit.may("events.list"):
                 await guarded(visit, rate.build)
         with box("stack"):
-            if visit.may("agents.active"):
+            if visit.may("agents.list"):
                 with panel("At work now", flush=True) as head:
                     with head:
                         link("All agents", visit.url("/agents"), "small")

@@ -5,6 +5,8 @@ from collections import Counter
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
+from ...registry.agents import AgentFilter, AgentSummary
+from ...registry.agents.models import AgentStatus
 from ..visit import Visit
 from .panels import empty, tile, tiles
 from .text import box, link, quiet, state, text, time_ago
@@ -13,6 +15,7 @@ from .words import count, counted, percent
 __all__ = ["STATUSES", "ActiveList", "StatusTiles"]
 
 STATUSES = ("active", "idle", "busy", "offline", "maintenance", "suspended")
+AT_WORK: tuple[AgentStatus, ...] = ("busy", "active")
 MOST_ACTIVE = 8
 
 
@@ -60,15 +63,20 @@ class ActiveList:
         """Look again."""
         if self.element is None:
             return
-        page = await self.visit.moot.agents.active(limit=MOST_ACTIVE)
+        agents: list[AgentSummary] = []
+        for status in AT_WORK:
+            if len(agents) < MOST_ACTIVE:
+                wanted = AgentFilter(status=status)
+                page = await self.visit.moot.agents.list(filter=wanted, order="last_active", limit=MOST_ACTIVE)
+                agents += page.items
         self.element.clear()
         with self.element:
-            for agent in page.items:
+            for agent in agents[:MOST_ACTIVE]:
                 with link("", self.visit.url(f"/agents/{agent.id}"), "entry"):
                     state(agent.status).classes("narrow")
                     text(agent.name, "grow clip")
                     quiet(counted(agent.active_tasks, "task"), "small")
                     quiet(percent(agent.utilisation), "small small-number")
                     time_ago(agent.last_heartbeat_at, "late")
-            if not page.items:
+            if not agents:
                 empty("Nobody is at work", "Agents appear here with their first heartbeat.", "o_bedtime")

@@ -76,7 +76,7 @@ class Application(FastAPI):
             told = exchange.unforeseen(error)
             if not exchange.status:
                 await exchange.refuse(told)
-            elif exchange.code is None:
+            elif not exchange.is_whole:
                 # Too late to say it: a connection that breaks off is noticed, half an answer is not.
                 raise told from None
 

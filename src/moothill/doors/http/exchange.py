@@ -48,6 +48,7 @@ class Exchange:
 
     Attributes:
         status: of the answer, 0 as long as there is none.
+        is_whole: whether the framework has sent its answer to the end.
         operation: name of the operation, once known.
         principal: who calls, once known.
         code: code of the error that was answered, if any.
@@ -58,6 +59,7 @@ class Exchange:
     request_id: UUID
     send_on: Send
     status: int = 0
+    is_whole: bool = False
     operation: str | None = None
     principal: Principal | None = None
     code: str | None = None
@@ -121,6 +123,8 @@ class Exchange:
             given += [(name, value) for name, value in added if name not in names]
             given.append((b"x-request-id", str(self.request_id).encode()))
             message = {**message, "headers": given}
+        elif not message.get("more_body"):
+            self.is_whole = True
         await self.send_on(message)
 
     def log(self) -> None:

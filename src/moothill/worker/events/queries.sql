@@ -5,14 +5,14 @@ select e.id, e.incarnation, e.txid, e.kind, e.version, e.occurred_at, e.subject,
        e.actor_name, e.real_actor, e.operation, e.request, e.reason, e.payload
 from events e
 where e.tenant_id = %(tenant)s
-  and (e.incarnation, e.txid, e.id) > (%(incarnation)s::integer, %(txid)s::bigint, %(id)s::uuid)
-  and (e.incarnation, e.txid) < (mt.incarnation(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+  and (e.place, e.id) > ((%(incarnation)s::bigint << 48) | %(txid)s::bigint, %(id)s::uuid)
+  and e.place < mt.horizon()
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s)
   and (%(since)s::timestamptz is null
        or e.occurred_at >= %(since)s
           and e.id >= mt.uuid7_floor(greatest(%(since)s::timestamptz - interval '10 minutes', 'epoch')))
-order by e.incarnation, e.txid, e.id
+order by e.place, e.id
 limit %(size)s;
 
 -- name: newest
@@ -22,14 +22,14 @@ select e.id, e.incarnation, e.txid, e.kind, e.version, e.occurred_at, e.subject,
        e.actor_name, e.real_actor, e.operation, e.request, e.reason, e.payload
 from events e
 where e.tenant_id = %(tenant)s
-  and (e.incarnation, e.txid, e.id) < (%(incarnation)s::integer, %(txid)s::bigint, %(id)s::uuid)
-  and (e.incarnation, e.txid) < (mt.incarnation(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+  and (e.place, e.id) < ((%(incarnation)s::bigint << 48) | %(txid)s::bigint, %(id)s::uuid)
+  and e.place < mt.horizon()
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s)
   and (%(since)s::timestamptz is null
        or e.occurred_at >= %(since)s
           and e.id >= mt.uuid7_floor(greatest(%(since)s::timestamptz - interval '10 minutes', 'epoch')))
-order by e.incarnation desc, e.txid desc, e.id desc
+order by e.place desc, e.id desc
 limit %(size)s;
 
 -- name: oldest_of_subject
@@ -47,14 +47,14 @@ from (
   where among.tenant_id = %(tenant)s and among.subjects is not null
     and among.subject is distinct from %(subject)s::uuid and %(subject)s::uuid = any (among.subjects)
 ) as e
-where (e.incarnation, e.txid, e.id) > (%(incarnation)s::integer, %(txid)s::bigint, %(id)s::uuid)
-  and (e.incarnation, e.txid) < (mt.incarnation(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+where (e.place, e.id) > ((%(incarnation)s::bigint << 48) | %(txid)s::bigint, %(id)s::uuid)
+  and e.place < mt.horizon()
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s)
   and (%(since)s::timestamptz is null
        or e.occurred_at >= %(since)s
           and e.id >= mt.uuid7_floor(greatest(%(since)s::timestamptz - interval '10 minutes', 'epoch')))
-order by e.incarnation, e.txid, e.id
+order by e.place, e.id
 limit %(size)s;
 
 -- name: newest_of_subject
@@ -72,14 +72,14 @@ from (
   where among.tenant_id = %(tenant)s and among.subjects is not null
     and among.subject is distinct from %(subject)s::uuid and %(subject)s::uuid = any (among.subjects)
 ) as e
-where (e.incarnation, e.txid, e.id) < (%(incarnation)s::integer, %(txid)s::bigint, %(id)s::uuid)
-  and (e.incarnation, e.txid) < (mt.incarnation(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+where (e.place, e.id) < ((%(incarnation)s::bigint << 48) | %(txid)s::bigint, %(id)s::uuid)
+  and e.place < mt.horizon()
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s)
   and (%(since)s::timestamptz is null
        or e.occurred_at >= %(since)s
           and e.id >= mt.uuid7_floor(greatest(%(since)s::timestamptz - interval '10 minutes', 'epoch')))
-order by e.incarnation desc, e.txid desc, e.id desc
+order by e.place desc, e.id desc
 limit %(size)s;
 
 -- name: by_id

@@ -20,7 +20,8 @@ class Place(NamedTuple):
 
 
 BEGINNING = Place(0, 0, _NIL)
-END = Place((1 << 31) - 1, (1 << 63) - 1, _LAST)
+# The database keeps incarnation and transaction in one number, 15 and 48 bits of it.
+END = Place((1 << 15) - 1, (1 << 48) - 1, _LAST)
 
 
 def cursor_query(tenant: UUID) -> Sequence[object]:

@@ -57,6 +57,7 @@ def up(
             open_console=show,
             certfile=certfile,
             keyfile=keyfile,
+            announce=typer.echo,  # at once, also into a file or a pipe
         )
     except MoothillError as error:
         fail(error, json_output=options.json_output)
