@@ -95,6 +95,26 @@ async def test_a_rollback_outside_of_a_transaction_forgets_last(
     assert (await migrator.status())[-1].state == "applied"
 
 
+async def test_a_server_that_dies_at_the_commit_of_a_migration_leaves_it_open_what_was_kept(
+    server: EmbeddedServer, fresh_database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, known = await fresh_database(), history()
+    deadly = """
+        create table moothill.deadly (n int);
+        create function moothill.die() returns trigger language plpgsql as
+          $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$;
+        create constraint trigger die after insert on moothill.deadly
+          deferrable initially deferred for each row execute function moothill.die();
+        insert into moothill.deadly values (1);
+    """
+    broken = Migration(len(known) + 1, "deadly", deadly, "select 1;")
+    monkeypatch.setattr(migrate, "history", lambda: [*known, broken])
+    migrator = Migrator(server.dsn("migrator", name))
+    with pytest.raises(migrate.MigrationFailed, match="at its commit: .*moothill db status"):
+        await migrator.migrate()
+    assert (await migrator.status())[-1].state == "pending"
+
+
 # --- the files
 
 

@@ -12,10 +12,17 @@ from pydantic import BaseModel, Field
 
 from moothill.database.embedded import EmbeddedServer
 from moothill.database.pool import Database
-from moothill.database.sqlstate import RuleBroken, SqlFailure, StatementTimeout, TransactionFailed, translate
+from moothill.database.sqlstate import (
+    ConnectionLost,
+    RuleBroken,
+    SqlFailure,
+    StatementTimeout,
+    TransactionFailed,
+    translate,
+)
 from moothill.database.transaction import TransactionOver
 from moothill.kernel import REGISTRY, SERVICES, Service, context, operation
-from moothill.kernel.errors import Conflict, Internal, Invalid, MoothillError
+from moothill.kernel.errors import Conflict, Internal, Invalid, MoothillError, OutcomeUnknown
 from moothill.kernel.local import ForeignTransaction, LocalExecutor
 from moothill.moot import Moot
 from moothill.tenancy.tenants.models import TenantCreated
@@ -90,6 +97,11 @@ class Ledgers(Service, group="ledgers"):
         await run(PUT, key=key)
         context().record(TenantCreated(slug="x", name="x"))
         return Rows(n=0)
+
+    @operation(effect="write", scope="ledgers:write")
+    async def backend(self) -> Rows:
+        """Tell which process serves."""
+        return Rows(n=(await run("select pg_backend_pid() as n"))[0]["n"])
 
     @operation(effect="write", scope="ledgers:write")
     async def idle(self) -> Rows:
@@ -278,6 +290,38 @@ async def test_a_transaction_whose_server_died_gives_its_connection_up(
                 raise RuntimeError
     async with database.connection() as connection:
         assert connection.pgconn.transaction_status == TransactionStatus.IDLE
+
+
+async def kill(server: EmbeddedServer, pid: int) -> None:
+    """End a server process, and wait until it is gone."""
+    async with administrator(server) as admin:
+        await scalar(admin, "select pg_terminate_backend(%s)", pid)
+        await until(admin, "select count(*) = 0 from pg_stat_activity where pid = %s", pid)
+
+
+async def test_a_server_that_dies_before_the_commit_leaves_the_outcome_unknown(
+    server: EmbeddedServer, moot: Moot
+) -> None:
+    """The COMMIT may have arrived: to say "nothing was changed" would be a guess."""
+    ledgers = Ledgers(moot.executor)
+    with pytest.raises(OutcomeUnknown):
+        async with moot.transaction():
+            await ledgers.put(key="a")
+            await kill(server, (await ledgers.backend()).n)
+    assert (await ledgers.put(key="a")).n == 1
+
+
+async def test_a_server_that_dies_in_a_nested_call_takes_the_whole_transaction(
+    server: EmbeddedServer, moot: Moot
+) -> None:
+    ledgers = Ledgers(moot.executor)
+    with pytest.raises(MoothillError):
+        async with moot.transaction():
+            await ledgers.put(key="a")
+            await kill(server, (await ledgers.backend()).n)
+            with pytest.raises(ConnectionLost):
+                await ledgers.put(key="b")
+    assert (await ledgers.count()).n == 0
 
 
 async def test_whoever_waits_for_an_idempotency_key_waits_no_longer_than_a_statement_may(open_pool: OpenPool) -> None:

@@ -1,6 +1,6 @@
 """kill -9 at random moments: what was acknowledged is there exactly once, and nothing is there by halves.
 
-Two kills of each sort in a normal run, a hundred under MOOTHILL_SOAK=1. X2: idempotency keys make repeating
+Two kills of each sort in a normal run, thirty under MOOTHILL_SOAK=1. X2: idempotency keys make repeating
 safe. X3, C22, C27: that a restart loses nothing is shown, by comparing content and not three counts.
 """
 

@@ -26,7 +26,7 @@ __all__ = ["ROUNDS", "SETTINGS", "Books", "Process", "World", "postmaster", "sta
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 60.0
 LANES = 4
-ROUNDS = 100 if os.environ.get("MOOTHILL_SOAK") else 2
+ROUNDS = 30 if os.environ.get("MOOTHILL_SOAK") else 2
 SETTINGS = Settings.load({}, worker=False, pool_min=1, pool_max=4)
 
 _ACCOUNT = """
