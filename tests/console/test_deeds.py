@@ -1,15 +1,25 @@
 """What else operators do at the console: every button of the first screens, without a browser."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
 
 import pytest
+import pytest_asyncio
 from nicegui import ui
 from nicegui.testing import User
 
+from moothill.console.app import Console
+from moothill.console.screens import Query, Screen
+from moothill.console.visit import Visit
 from moothill.console.widgets import running
+from moothill.database.embedded import EmbeddedServer
 from moothill.kernel.operation import Job
+from moothill.kernel.settings import Settings
 from moothill.moot import Moot
-from tests.console.conftest import eventually, key_of, sign_in
+from moothill.registry.agents import AgentPatch, Heartbeat
+from moothill.session import open_database
+from tests.conftest import DatabaseFactory
+from tests.console.conftest import eventually, key_of, sign_in, simulated
 from tests.console.test_acts import confirm
 from tests.console.test_screens import register, words_of
 
@@ -156,19 +166,73 @@ async def test_a_job_is_shown_and_cancelled(operator: User, moot: Moot, tenant: 
     await eventually(lambda: [row["state"] for row in grid.options["rowData"]] == ["cancelled"] or grid.is_deleted)
 
 
-async def test_schedules_are_run_paused_and_resumed(visitor: User, platform: Moot) -> None:
-    await sign_in(visitor, await key_of(platform, "*", "platform:*"))
-    schedules = await platform.jobs.schedules()
-    if not schedules:
-        pytest.skip("no schedule has been written down yet: the worker does so when it begins")
-    name = schedules[0].name
+@pytest_asyncio.fixture
+async def working(
+    server: EmbeddedServer, settings: Settings, fresh_database: DatabaseFactory
+) -> AsyncIterator[tuple[User, Moot]]:
+    """An operator of the platform on a database of its own, with a worker beside it."""
+    moot = await open_database(server.dsn("app", await fresh_database()), settings, "default", create=True)
+    assert moot.session is not None
+    async with moot.session.working(), simulated(Console(moot)) as user:
+        await sign_in(user, await key_of(moot, "*", "platform:*"))
+        yield user, moot
+    await moot.close()
+
+
+async def test_schedules_are_run_paused_and_resumed(working: tuple[User, Moot]) -> None:
+    user, moot = working
+
+    async def are_there() -> bool:
+        return bool(await moot.jobs.schedules())
+
+    await eventually(are_there)
+    name = (await moot.jobs.schedules())[0].name
     for verb in ("pause", "resume", "run-now"):
-        await visitor.open(f"/t/default/jobs?tab=schedules&schedule={name}")
-        await visitor.should_see(marker=verb, retries=20)
-        visitor.find(marker=verb).click()
-        await confirm(visitor, unlock=verb == "pause")
-        await visitor.should_not_see(marker="confirm", retries=40)
-    assert not (await platform.jobs.schedules())[0].paused
+        await user.open(f"/t/default/jobs?tab=schedules&schedule={name}")
+        await user.should_see(marker=verb, retries=20)
+        user.find(marker=verb).click()
+        await confirm(user, unlock=verb == "pause")
+        await user.should_not_see(marker="confirm", retries=60)
+
+        async def is_done(wanted: bool = verb == "pause") -> bool:
+            return (await moot.jobs.schedules())[0].paused is wanted
+
+        await eventually(is_done)
+
+
+async def test_who_is_at_work_is_told_with_load_and_address(operator: User, moot: Moot, tenant: str) -> None:
+    agent = await register(moot)
+    await moot.agents.update(agent=agent, version=1, changes=AgentPatch(url="https://agents.example.com/ada"))
+    await moot.agents.heartbeat(
+        beats=[Heartbeat(agent="ada", status="busy", active_tasks=3, queued_tasks=1, utilisation=Decimal("0.75"))]
+    )
+    await operator.open(f"/t/{tenant}/")
+    await operator.should_see(marker="active", retries=20)
+    with operator.scope(marker="active"):
+        await operator.should_see("Ada", retries=20)
+        await operator.should_see("3 tasks")
+        await operator.should_see("75 %")
+    await operator.open(f"/t/{tenant}/agents/{agent}")
+    await operator.should_see("https://agents.example.com/ada", retries=20)
+    (address,) = [found for found in operator.current_layout.descendants() if found.props.get("rel")]
+    assert address.props["rel"] == "noopener noreferrer nofollow"
+
+
+async def test_a_screen_that_fails_shows_our_words_and_no_trace(
+    platform: Moot, moot: Moot, tenant: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def build(visit: Visit, query: Query) -> None:
+        raise ZeroDivisionError("a secret of the inside")
+
+    console = Console(platform, [Screen("/", "Broken", build, section="Society", needs=("keys.current",))])
+    async with simulated(console) as user:
+        await sign_in(user, await key_of(moot, "*"))
+        await user.open(f"/t/{tenant}/")
+        await user.should_see(marker="trouble", retries=20)
+        said = " ".join(words_of(user))
+    assert "a secret of the inside" not in said
+    (record,) = [record for record in caplog.records if record.message == "screen_failed"]
+    assert f"Request {record.__dict__['request']}" in said
 
 
 async def test_an_event_opens_with_all_it_says(operator: User, moot: Moot, tenant: str) -> None:

@@ -377,7 +377,8 @@ class Migrator:
         try:
             yield
         finally:
-            await connection.execute("select pg_advisory_unlock(%s)", [_LOCK])
+            if not connection.closed:  # the lock went with the connection
+                await connection.execute("select pg_advisory_unlock(%s)", [_LOCK])
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """The migrator: what it refuses, and what it says when it cannot begin."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from moothill.database.migrate import (
     history,
 )
 from moothill.kernel.errors import Internal, NotFound
-from tests.integration.database.conftest import administrator
+from tests.integration.database.conftest import administrator, scalar, until
 
 
 async def test_nobody_at_the_address_is_told() -> None:
@@ -102,7 +103,7 @@ async def test_a_server_that_dies_at_the_commit_of_a_migration_leaves_it_open_wh
     deadly = """
         create table moothill.deadly (n int);
         create function moothill.die() returns trigger language plpgsql as
-          $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$;
+          $$ begin perform pg_sleep(60); return null; end $$;
         create constraint trigger die after insert on moothill.deadly
           deferrable initially deferred for each row execute function moothill.die();
         insert into moothill.deadly values (1);
@@ -110,8 +111,13 @@ async def test_a_server_that_dies_at_the_commit_of_a_migration_leaves_it_open_wh
     broken = Migration(len(known) + 1, "deadly", deadly, "select 1;")
     monkeypatch.setattr(migrate, "history", lambda: [*known, broken])
     migrator = Migrator(server.dsn("migrator", name))
-    with pytest.raises(migrate.MigrationFailed, match="at its commit: .*moothill db status"):
-        await migrator.migrate()
+    task = asyncio.create_task(migrator.migrate())
+    asleep = "from pg_stat_activity where datname = %s and wait_event = 'PgSleep'"
+    async with administrator(server) as admin:
+        await until(admin, f"select count(*) = 1 {asleep}", name)
+        await scalar(admin, f"select pg_terminate_backend(pid) {asleep}", name)
+    with pytest.raises(migrate.MigrationFailed, match=r"at its commit: .*moothill db status"):
+        await task
     assert (await migrator.status())[-1].state == "pending"
 
 

@@ -50,10 +50,10 @@ _BEHIND: Mapping[str, LiteralString] = {
         insert into moothill.parked_events (handler, tenant_id, event_id, incarnation, txid, subject, is_wide, attempts,
                                             next_attempt_at, error, dead)
         select 'isolation.handler', tenant_id, id, incarnation, txid, coalesce(subject, id), false, 1,
-               case when place = 1 then now() end, %(marker)s, place <> 1
-        from (select *, row_number() over (order by id desc) as place
+               case when number = 1 then now() end, %(marker)s, number <> 1
+        from (select *, row_number() over (order by id desc) as number
               from moothill.events where tenant_id = %(tenant)s) e
-        where place <= 3
+        where number <= 3
     """,
     "job_queue": """
         update moothill.job_queue set holder = %(marker)s, epoch = 7, due_at = now() + interval '1 hour'
