@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NewType
 from uuid import UUID
 
@@ -68,6 +68,23 @@ def test_a_verb_is_a_word(verb: str) -> None:
 def test_a_verb_that_every_service_has_is_reserved(verb: str) -> None:
     with pytest.raises(TypeError, match="reserved"):
         declare(read(), verb)
+
+
+def test_an_annotation_that_is_an_operation_of_the_class_is_told() -> None:
+    """`list` in a class with an operation of that name is that operation, not the builtin."""
+
+    async def every(self: Any) -> Any:
+        """Every one."""
+
+    listing = read()
+    every.__annotations__["return"] = listing
+    with pytest.raises(TypeError, match=r"things\.every: .*'list' of this class"):
+        type(
+            "Things",
+            (Service,),
+            {"list": listing, "every": operation(effect="read", scope="things:read")(every)},
+            group="things",
+        )
 
 
 def test_a_job_writes() -> None:
@@ -147,6 +164,7 @@ def test_arguments_of_every_type_have_bytes() -> None:
     assert canonical(Colour.RED) == canonical("red")
     assert canonical(SecretStr("a")) == canonical(SecretStr("a")) != canonical("a")
     assert canonical(UUID(int=1)) == canonical(UUID(int=1)) != canonical(str(UUID(int=1)))
+    assert canonical(timedelta(seconds=1)) == canonical(timedelta(milliseconds=1000)) != canonical(1_000_000)
     assert canonical(datetime(2026, 1, 1)) != canonical(datetime(2026, 1, 1, tzinfo=UTC))  # noqa: DTZ001
 
 

@@ -121,6 +121,9 @@ def test_a_snippet_shows_the_first_word_that_matched() -> None:
     body = "word " * 200 + "the needle is here " + "word " * 200
     assert "needle" in rules.snippet(body, ["needle"])
     assert rules.snippet(body, ["absent"]).startswith("word")
+    at_the_end = rules.snippet("word " * 200 + "needle", ["needle"])
+    assert at_the_end.startswith("…")
+    assert at_the_end.endswith("needle")
     assert rules.snippet(body, []).endswith("…")
     assert rules.snippet("x" * 500, ["x"]).startswith("x")
 

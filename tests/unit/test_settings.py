@@ -29,6 +29,7 @@ def test_defaults_are_those_of_the_documents() -> None:
 )
 def test_durations_take_units(text: str, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
+    assert parse_duration(timedelta(seconds=seconds)) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-5s", "5 parsecs", "1h30m"])
@@ -104,6 +105,8 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
         ("postgresql:///x?host=/run/pg", "prefer"),
         ("host=/tmp/x dbname=y", "prefer"),
         ("host='10.0.0.1' dbname=y", "verify-full"),
+        ("hostaddr=127.0.0.1,::1 dbname=y", "prefer"),
+        ("hostaddr=127.0.0.1,10.0.0.1 dbname=y", "verify-full"),
         ("postgresql://u@db.example/x?sslmode=require", None),
         ("host=db.example sslmode=require", None),
         ("host=db.example password='sslmode=disable'", "verify-full"),

@@ -25,7 +25,7 @@ from psycopg import AsyncConnection, sql
 from ..kernel.errors import Conflict, Forbidden, Internal, Invalid, NotFound, Unavailable
 from ..kernel.settings import Settings
 from .address import connection_string, unreachable
-from .splitting import Piece, read_statements, split_statements
+from .splitting import Piece, read_statements
 
 __all__ = [
     "Migration",
@@ -34,7 +34,6 @@ __all__ = [
     "Migrator",
     "create_migration",
     "history",
-    "split_statements",
 ]
 
 _NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.up\.sql$")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..kernel.errors import Invalid
 
-__all__ = ["Piece", "read_statements", "split_statements"]
+__all__ = ["Piece", "read_statements"]
 
 _TOKEN = re.compile(
     r"""(?P<line>--[^\n]*)
@@ -40,11 +40,6 @@ class Piece:
     text: str
     line: int
     controls: bool
-
-
-def split_statements(text: str) -> Iterator[str]:
-    """The text of each statement; see `read_statements`."""
-    return (piece.text for piece in read_statements(text))
 
 
 def read_statements(text: str) -> Iterator[Piece]:
