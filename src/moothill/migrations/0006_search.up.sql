@@ -104,7 +104,9 @@ create unique index embedding_placements_serving_key on moothill.embedding_place
 select mt.protect('moothill.embedding_placements');
 create policy search_rows on moothill.embedding_placements for select to moothill_search using (true);
 create policy jobs_rows on moothill.embedding_placements to moothill_jobs using (true) with check (true);
-grant select, insert, update (state, effort, changed_at) on moothill.embedding_placements to moothill_app;
+-- Where a tenant's vectors lie is for the movers below to say: what they do with a partition, they do to its name.
+grant select, insert (tenant_id, model, state), update (state, effort, changed_at) on moothill.embedding_placements
+  to moothill_app;
 grant select on moothill.embedding_placements to moothill_readonly, moothill_auditor, moothill_search;
 grant select, insert, update, delete on moothill.embedding_placements to moothill_jobs;
 comment on table moothill.embedding_placements is 'Which models a tenant has vectors of, which one answers, and in which partition they lie.';
@@ -371,7 +373,7 @@ revoke all on function moothill.embedding_catch_up(uuid, text, text) from public
 alter function moothill.embedding_catch_up(uuid, text, text) owner to moothill_jobs;
 
 create function moothill.embedding_promote(tenant uuid, wanted text, links integer, candidates integer,
-                                                batch integer, bulk bigint)
+                                           batch integer, bulk bigint)
   returns table (place text, copied bigint, finished boolean)
   language plpgsql volatile security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 #variable_conflict use_column

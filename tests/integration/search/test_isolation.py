@@ -122,6 +122,22 @@ async def test_no_serving_role_makes_tables_itself(server: EmbeddedServer) -> No
                 await connection.execute(call)
 
 
+async def test_the_app_role_cannot_point_a_placement_at_another_tenants_partition(
+    server: EmbeddedServer, shelf: Shelf
+) -> None:
+    """A mover detaches, fills and drops what a placement names; only movers write the name."""
+    async with await psycopg.AsyncConnection.connect(server.dsn("app", DATABASE)) as connection:
+        for attempt in (
+            "insert into moothill.embedding_placements (tenant_id, model, state, place, partition) "
+            "values (%(t)s, %(m)s, 'building', 'own', 'embedding_m1_000000000000')",
+            "update moothill.embedding_placements set partition = 'embedding_m1_000000000000' where tenant_id = %(t)s",
+        ):
+            await connection.execute("select mt.set_context(%s, %s, 'system', 5000)", [shelf.tenant, shelf.tenant])
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                await connection.execute(attempt, {"t": shelf.tenant, "m": MODEL})
+            await connection.rollback()
+
+
 async def test_scores_do_not_move_with_another_tenants_data(shelf: Shelf, other_shelf: Shelf) -> None:
     """How rare a word is, is a matter of the tenant's own texts."""
     await shelf.put(baker(1), baker(2), SearchEntry(kind="record", id=uuid7(), title="iron"))

@@ -107,6 +107,8 @@ async def arrange(model: SearchModel, *, threshold: int = rules.THRESHOLD, bulk:
             await sql.set_effort(model=model.model, effort=rules.effort(model.vectors))
             context().record(PlaceChanged(model=model.model, place="own"))
         return not step.finished
+    if model.place == "own" and model.effort < rules.effort(model.vectors):
+        await sql.set_effort(model=model.model, effort=rules.effort(model.vectors))
     if due == "shared" and await sql.demote(model=model.model, most=threshold):
         context().record(PlaceChanged(model=model.model, place="shared"))
     return False
