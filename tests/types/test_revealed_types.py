@@ -120,12 +120,14 @@ LINES = {
 
 
 def shown_in_pages() -> Iterator[tuple[str, str]]:
-    """Name and text of each piece of Python in a hand-written page, as a module."""
+    """Name and text of each piece of Python in a hand-written page that uses a Moot, as a module."""
     for page in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]):
         text = page.read_text(encoding="utf-8")
         if text.startswith("<!-- Generated"):
             continue
         for number, block in enumerate(FENCE.findall(text)):
+            if "moot." not in block:
+                continue
             if "import moothill" not in block:
                 body = "".join(f"    {line}\n" for line in block.splitlines())
                 block = f"import moothill\n\nasync def shown(moot: moothill.Moot) -> None:\n{body}"
