@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter
 
@@ -151,6 +152,7 @@ def test_plain_text_stays_as_it_is(text: str) -> None:
     assert harmless(text, lines=True) == text
 
 
+@examples(max_examples=40)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
