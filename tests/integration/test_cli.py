@@ -384,7 +384,7 @@ async def test_a_stream_ends_at_control_c_and_when_nobody_reads_on(
         await moot.keys.create(name=name, scopes=["agents:read"])
     async with asyncio.timeout(10):
         # An event appears once no older transaction runs any more, and other tests have some.
-        while len(found := (await moot.events.list(kind="keys.")).items) < 2:
+        while len(found := (await moot.events.list(kind="keys.")).items) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     words = [*command, "--dsn", server.dsn("app", DATABASE), "-t", slug, "--json", "events", "follow"]
     words += ["--after", found[0].cursor]
