@@ -1,7 +1,9 @@
-"""Shared fixtures: one embedded server for the whole run, a fresh tenant for each test.
+"""Shared fixtures: one embedded server for the whole run, a database for each of its processes, a fresh tenant
+for each test.
 
-The processes of pytest-xdist share the server; the last one stops it. Only tests of global objects
-take a database of their own (`fresh_database`), cloned from a migrated template.
+The processes of pytest-xdist share the server; the last one stops it. They do not share a database: its feed of
+events shows nothing that a transaction may still precede, so one process would wait for the other's. Tests of
+global objects take a database of their own (`fresh_database`), cloned from the migrated template.
 """
 
 import os
@@ -9,6 +11,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import psycopg
@@ -23,7 +26,7 @@ from moothill.kernel.settings import Settings
 from moothill.moot import Moot
 from moothill.session import open_database
 
-DATABASE = "moothill"
+DATABASE = f"moothill_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 TEMPLATE = "moothill_template"
 
 MootFactory = Callable[[], Awaitable[Moot]]
@@ -46,19 +49,45 @@ async def server() -> AsyncIterator[EmbeddedServer]:
     running = EmbeddedServer(folder, major=major, settings={"max_connections": "300"})
 
     async def first_start(started: EmbeddedServer) -> None:
-        for name in (DATABASE, TEMPLATE):
-            await bootstrap(
-                started.dsn("admin"),
-                name,
-                app_password=started.password("app"),
-                migrator_password=started.password("migrator"),
-            )
-            await Migrator(started.dsn("migrator", name)).migrate()
+        await bootstrap_as(started, TEMPLATE)
+        await Migrator(started.dsn("migrator", TEMPLATE)).migrate()
 
     await running.start(bootstrap=first_start)
+    await clone(running, DATABASE)
     yield running
     if await running.stop():
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def bootstrap_as(server: EmbeddedServer, name: str) -> None:
+    """Roles and extension for a database of the embedded server, which it makes if there is none."""
+    await bootstrap(
+        server.dsn("admin"),
+        name,
+        app_password=server.password("app"),
+        migrator_password=server.password("migrator"),
+    )
+
+
+async def clone(server: EmbeddedServer, name: str, template: str = TEMPLATE) -> None:
+    """A new database like another one."""
+    async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
+        await admin.execute(
+            sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+    await bootstrap_as(server, name)
+
+
+@asynccontextmanager
+async def cloned(server: EmbeddedServer, purpose: str, template: str = TEMPLATE) -> AsyncIterator[str]:
+    """The name of a new database that lasts as long as the block; no other process has that name."""
+    name = f"{purpose}_{uuid.uuid4().hex[:16]}"
+    await clone(server, name, template)
+    try:
+        yield name
+    finally:
+        async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
+            await admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -102,27 +131,12 @@ async def other(moot_factory: MootFactory) -> Moot:
 @pytest_asyncio.fixture
 async def fresh_database(server: EmbeddedServer) -> AsyncIterator[DatabaseFactory]:
     """Makes a migrated database of its own; gives its name."""
-    made: list[str] = []
+    async with AsyncExitStack() as stack:
 
-    async def make() -> str:
-        name = f"clone_{uuid.uuid4().hex[:16]}"
-        async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
-            await admin.execute(
-                sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
-            )
-        await bootstrap(
-            server.dsn("admin"),
-            name,
-            app_password=server.password("app"),
-            migrator_password=server.password("migrator"),
-        )
-        made.append(name)
-        return name
+        async def make() -> str:
+            return await stack.enter_async_context(cloned(server, "clone"))
 
-    yield make
-    async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
-        for name in made:
-            await admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+        yield make
 
 
 @pytest.fixture

@@ -8,17 +8,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
-import psycopg
 import pytest
 import pytest_asyncio
-from psycopg import sql
 
 from moothill.database.embedded import EmbeddedServer
-from moothill.database.roles import bootstrap
 from moothill.demo import load
 from moothill.kernel.settings import Settings
 from moothill.session import open_database
-from tests.conftest import TEMPLATE
+from tests.conftest import cloned
 from tests.contract.adapters import DOORS, REFERENCE, Outcome, Site, masked
 from tests.contract.cases import cases_of, operations
 from tests.serving import serving
@@ -31,31 +28,14 @@ Society = Callable[[], Awaitable[Site]]
 async def society(server: EmbeddedServer, settings: Settings) -> AsyncIterator[Society]:
     """Makes copies of the example society, each with a database and a server of its own."""
     generous = settings.model_copy(update={"rate_limit": 10_000_000})
-    made: list[str] = []
-
-    async def database(template: str) -> str:
-        name = f"contract_{len(made)}"
-        async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
-            await admin.execute(
-                sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
-            )
-        await bootstrap(
-            server.dsn("admin"),
-            name,
-            app_password=server.password("app"),
-            migrator_password=server.password("migrator"),
-        )
-        made.append(name)
-        return name
-
-    furnished = await database(TEMPLATE)
-    moot = await open_database(server.dsn("app", furnished), settings, "default", create=True)
-    await load(moot)
-    await moot.close()
     async with AsyncExitStack() as stack:
+        furnished = await stack.enter_async_context(cloned(server, "contract"))
+        moot = await open_database(server.dsn("app", furnished), settings, "default", create=True)
+        await load(moot)
+        await moot.close()
 
         async def make() -> Site:
-            dsn = server.dsn("app", await database(furnished))
+            dsn = server.dsn("app", await stack.enter_async_context(cloned(server, "contract", furnished)))
             live = await stack.enter_async_context(serving(dsn, generous))
             keys = {True: await live.key(live.moot), False: await live.key(live.moot, "nothing:read")}
             return Site(live, live.moot, dsn, keys)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -59,7 +60,7 @@ order by 1, 2, 3, 4, 5
 @pytest_asyncio.fixture
 async def empty(server: EmbeddedServer) -> AsyncIterator[str]:
     """A database with roles and extension, not migrated."""
-    name = f"empty_{id(object()):x}"
+    name = f"empty_{uuid4().hex[:16]}"
     await bootstrap(
         server.dsn("admin"),
         name,

@@ -17,11 +17,23 @@ create function mt.incarnation() returns integer
 comment on function mt.incarnation() is 'The current life of this database.';
 grant execute on function mt.incarnation() to moothill_app, moothill_relay;
 
+-- Numbers of transactions are those of the whole server. One that is known to run in another database writes
+-- nothing here, so it holds nothing back; of whatever else runs it is assumed that it does.
 create function mt.horizon() returns bigint
-  language sql stable parallel safe
-as $$ select (mt.incarnation()::bigint << 48) | pg_snapshot_xmin(pg_current_snapshot())::text::bigint $$;
+  language sql stable parallel restricted
+as $$
+  select (mt.incarnation()::bigint << 48) | least(
+    (select min(running.txid::text::bigint)
+     from pg_snapshot_xip(pg_current_snapshot()) as running (txid)
+     where not exists (
+       select from pg_stat_get_activity(null) as a
+       where a.backend_xid = running.txid::xid
+         and a.datid <> (select d.oid from pg_database d where d.datname = current_database()))),
+    pg_current_xact_id_if_assigned()::text::bigint,
+    pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+$$;
 comment on function mt.horizon() is
-  'The place in the log below which nothing more can appear: that of the oldest transaction that still runs.';
+  'The place in the log below which nothing more can appear: that of the oldest transaction that still runs here.';
 grant execute on function mt.horizon() to moothill_app, moothill_relay;
 
 create table moothill.events (

@@ -632,12 +632,14 @@ create function moothill.search_vector_statement(relation text, lift boolean, ki
     || case when exact then '(e.vector operator(public.<#>) $7) + 0' else 'e.vector operator(public.<#>) $7' end
     || ' limit $8) ' ||
     case when lift then
-      'select i.agent_id, (array_agg(c.item_id order by c.distance, c.item_id))[1], -min(c.distance), '
-      '(select count(*) from close) from close c '
+      'select array_agg(f.hit), array_agg(f.item), array_agg(f.near), (select count(*) from close) from ('
+      'select i.agent_id as hit, (array_agg(c.item_id order by c.distance, c.item_id))[1] as item, '
+      '-min(c.distance) as near from close c '
       'join moothill.search_items i on i.tenant_id = $1 and i.id = c.item_id '
-      'where i.agent_id is not null group by i.agent_id'
+      'where i.agent_id is not null group by i.agent_id order by near desc, hit) f'
     else
-      'select c.item_id, c.item_id, -c.distance, count(*) over () from close c'
+      'select array_agg(f.item_id), array_agg(f.item_id), array_agg(-f.distance), count(*) '
+      'from (select item_id, distance from close order by distance, item_id) f'
     end,
     format('moothill.%I e', relation)
       || case when scope <> '' then ' join moothill.search_items i on i.tenant_id = $1 and i.id = e.item_id' else '' end
@@ -653,8 +655,9 @@ create function moothill.search_text_statement(lift boolean, scope text, words i
   select format(
     'with found as materialized (select i.id, %1$s as hit, %2$s as score from moothill.search_items i%3$s '
     'where i.tenant_id = $1 and i.tsv @@ $7%4$s) '
-    'select hit, (array_agg(id order by score desc, id))[1], max(score) from found where hit is not null '
-    'group by hit order by 3 desc, 1 limit $10',
+    'select array_agg(f.hit), array_agg(f.item), array_agg(f.best) from ('
+    'select hit, (array_agg(id order by score desc, id))[1] as item, max(score) as best from found '
+    'where hit is not null group by hit order by best desc, hit limit $10) f',
     case when lift then 'i.agent_id' else 'i.id' end,
     (select string_agg(format('ts_rank(''{0.2, 0.6, 0.8, 1.0}'', i.tsv, $8[%1$s], 1) * $9[%1$s]', n), ' + ')
      from generate_series(1, words) as n),
@@ -696,10 +699,11 @@ grant execute on function moothill.search_words(text), moothill.search_text_stat
   moothill.search_vector_statement(text, boolean, boolean, text, boolean),
   moothill.search_scope(boolean, boolean, boolean, boolean, boolean, boolean, boolean) to moothill_search;
 
-create function moothill.search_text(tenant uuid, asked tsquery[], factors float8[], lift boolean, kinds text[], states text[], tags text[],
-                                     lowest numeric, agent uuid, size integer, common integer)
-  returns table (hit uuid, item uuid, score float8)
-  language plpgsql volatile security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
+create function moothill.search_text(tenant uuid, asked tsquery[], factors float8[], lift boolean, kinds text[],
+                                     states text[], tags text[], lowest numeric, agent uuid, size integer,
+                                     common integer)
+  returns table (hits uuid[], items uuid[], scores float8[])
+  language plpgsql stable as $$
 declare
   mine tsquery := ('''' || mt.tenant_lexeme(tenant) || '''')::tsquery;
   statement text;
@@ -710,14 +714,7 @@ declare
   finder tsquery;
   held bigint;
   counts bigint[];
-  hits uuid[];
-  items uuid[];
-  scores float8[];
 begin
-  perform mt.same_tenant(tenant);
-  if asked is null then
-    return;
-  end if;
   select count(*) into held
   from (select from moothill.search_items i where i.tenant_id = tenant limit 2 * common) as part;
   select array_agg(c.n order by w.place) into counts
@@ -738,11 +735,9 @@ begin
     end if;
   end loop;
 
-  statement := format(
-    'select array_agg(f.hit), array_agg(f.item), array_agg(f.score) from (%s) as f (hit, item, score)',
-    moothill.search_text_statement(
-      lift, moothill.search_scope(lift, kinds is not null, states is not null, tags is not null, lowest is not null,
-                                  agent is not null, false), cardinality(asked)));
+  statement := moothill.search_text_statement(
+    lift, moothill.search_scope(lift, kinds is not null, states is not null, tags is not null, lowest is not null,
+                                agent is not null, false), cardinality(asked));
   -- Rare words find everything worth ranking. Where every word is common, what holds all of them
   -- comes first and usually suffices; only if it does not are all rows with any of them ranked.
   finder := coalesce(rare_word, all_words);
@@ -752,19 +747,16 @@ begin
     exit when finder = any_word or coalesce(cardinality(hits), 0) >= size or rare_word is not null;
     finder := any_word;
   end loop;
-  return query select * from unnest(hits, items, scores);
+  return next;
 end $$;
 comment on function moothill.search_text(uuid, tsquery[], float8[], boolean, text[], text[], text[], numeric, uuid, integer, integer) is
   'The best hits for words: each word counts by how rare it is in this tenant and where in the text it stands.';
-select mt.lend('moothill.search_text(uuid, tsquery[], float8[], boolean, text[], text[], text[], numeric, uuid, integer, integer)'::regprocedure,
-               'moothill_search');
+grant execute on function moothill.search_text(uuid, tsquery[], float8[], boolean, text[], text[], text[], numeric, uuid, integer, integer) to moothill_search;
 
 create function moothill.search_few(tenant uuid, kinds text[], states text[], tags text[], agent uuid, few integer)
   returns boolean
-  language plpgsql stable security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
-begin
-  perform mt.same_tenant(tenant);
-  return
+  language sql stable as $$
+  select
     agent is not null and few >= (
       select count(*)
       from (select from moothill.search_items i where i.tenant_id = tenant and i.agent_id = agent limit few + 1) as part)
@@ -782,62 +774,57 @@ begin
         select count(*) as n
         from (select from moothill.search_item_facets f
               where f.tenant_id = tenant and f.facet = 'tag' and f.value = t.tag limit few + 1) as part) as counted);
-end $$;
+$$;
 comment on function moothill.search_few(uuid, text[], text[], text[], uuid, integer) is
   'Whether one of the filters alone leaves so few items that comparing each of them is the quickest way.';
-select mt.lend('moothill.search_few(uuid, text[], text[], text[], uuid, integer)'::regprocedure, 'moothill_search');
+grant execute on function moothill.search_few(uuid, text[], text[], text[], uuid, integer) to moothill_search;
 
 create function moothill.search_vector(tenant uuid, model text, query public.halfvec, lift boolean, kinds text[],
                                        states text[], tags text[], lowest numeric, agent uuid, size integer, few integer)
-  returns table (hit uuid, item uuid, similarity float8, exact boolean)
-  language plpgsql volatile security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
+  returns table (hits uuid[], items uuid[], near float8[], exact boolean)
+  language plpgsql volatile as $$
 declare
   here moothill.embedding_placements;
   filtered boolean := states is not null or tags is not null or lowest is not null or agent is not null;
-  by_index boolean;
   pool integer := case when lift then 3 * size else size end;
   statement text;
-  hits uuid[];
-  items uuid[];
-  near float8[];
   seen bigint;
 begin
-  perform mt.same_tenant(tenant);
   select * into here from moothill.embedding_placements p where p.tenant_id = tenant and p.model = search_vector.model;
-  by_index := coalesce(here.place = 'own', false)
-    and not moothill.search_few(tenant, kinds, states, tags, agent, few);
+  exact := coalesce(here.place <> 'own', true);
+  if not exact then
+    if filtered or kinds is not null then
+      exact := moothill.search_few(tenant, kinds, states, tags, agent, few);
+    end if;
+    set local hnsw.iterative_scan = 'relaxed_order';
+  end if;
   loop
     statement := moothill.search_vector_statement(
       'embedding_' || model, lift, kinds is not null,
       case when filtered then moothill.search_scope(lift, false, states is not null, tags is not null,
-                                                    lowest is not null, agent is not null, not by_index) else '' end,
-      not by_index);
-    if by_index then
+                                                    lowest is not null, agent is not null, exact) else '' end,
+      exact);
+    if not exact then
       execute format('set local hnsw.ef_search = %s', least(1000, greatest(here.effort, pool)));
-      set local hnsw.iterative_scan = 'relaxed_order';
     end if;
-    execute format('select array_agg(f.hit order by f.near desc), array_agg(f.item order by f.near desc), '
-                   'array_agg(f.near order by f.near desc), max(f.seen) from (%s) as f (hit, item, near, seen)', statement)
-      into hits, items, near, seen
+    execute statement into hits, items, near, seen
       using tenant, kinds, states, tags, lowest, agent, query, pool;
     exit when cardinality(hits) >= size;
-    if coalesce(seen, 0) >= pool then
+    if seen >= pool then
       -- Several items of the same agents: look further.
       pool := pool * 4;
-    elsif by_index then
+    elsif not exact then
       -- The index ran dry before enough rows passed the filter.
-      by_index := false;
+      exact := true;
     else
       exit;
     end if;
   end loop;
-  return query
-    select f.hit, f.item, f.near, not by_index from unnest(hits, items, near) as f (hit, item, near) limit size;
+  return next;
 end $$;
 comment on function moothill.search_vector(uuid, text, public.halfvec, boolean, text[], text[], text[], numeric, uuid, integer, integer) is
   'The nearest hits to a vector: exact in the shared partition and under narrow filters, else by the tenant''s own HNSW.';
-select mt.lend('moothill.search_vector(uuid, text, public.halfvec, boolean, text[], text[], text[], numeric, uuid, integer, integer)'::regprocedure,
-               'moothill_search');
+grant execute on function moothill.search_vector(uuid, text, public.halfvec, boolean, text[], text[], text[], numeric, uuid, integer, integer) to moothill_search;
 
 create function moothill.search_find(
   tenant uuid, query text, query_vector public.halfvec, like_item uuid, model text, lift boolean, kinds text[],
@@ -880,13 +867,14 @@ begin
   if query is not null then
     select array_agg(w.asked), array_agg(w.factor), array_agg(w.word) into asked, factors, said
     from moothill.search_words(query) w;
-    select array_agg(f.hit), array_agg(f.item), array_agg(f.score) into word_hits, word_items, word_scores
-    from moothill.search_text(tenant, asked, factors, lift, kinds, states, tags, lowest, owner, depth, common) f;
+    if asked is not null then
+      select * into word_hits, word_items, word_scores
+      from moothill.search_text(tenant, asked, factors, lift, kinds, states, tags, lowest, owner, depth, common);
+    end if;
   end if;
   if meant is not null then
-    select array_agg(f.hit), array_agg(f.item), array_agg(f.similarity), bool_and(f.exact)
-    into near_hits, near_items, near, all_exact
-    from moothill.search_vector(tenant, wanted_model, meant, lift, kinds, states, tags, lowest, owner, depth, few) f;
+    select * into near_hits, near_items, near, all_exact
+    from moothill.search_vector(tenant, wanted_model, meant, lift, kinds, states, tags, lowest, owner, depth, few);
   end if;
 
   return query

@@ -464,7 +464,7 @@ as $$
   with raw as materialized (
     select e.incarnation, e.txid, e.id, e.kind
     from events e
-    where (e.place, e.id) > ((after_incarnation::bigint << 48) | after_txid, after_id) and e.place < mt.horizon()
+    where (e.place, e.id) > ((after_incarnation::bigint << 48) | after_txid, after_id) and e.place < (select mt.horizon())
     order by e.place, e.id
     limit size
   )
@@ -487,7 +487,7 @@ as $$
   with raw as materialized (
     select e.*, row_number() over (order by e.place, e.id) as number
     from events e
-    where (e.place, e.id) > ((after_incarnation::bigint << 48) | after_txid, after_id) and e.place < mt.horizon()
+    where (e.place, e.id) > ((after_incarnation::bigint << 48) | after_txid, after_id) and e.place < (select mt.horizon())
     order by e.place, e.id
     limit size
   )
@@ -675,7 +675,7 @@ as $$
            select extract(epoch from clock_timestamp() - min(next.occurred_at))
            from (select e.kind, e.occurred_at
                  from events e
-                 where (e.place, e.id) > ((c.incarnation::bigint << 48) | c.txid, c.event_id) and e.place < mt.horizon()
+                 where (e.place, e.id) > ((c.incarnation::bigint << 48) | c.txid, c.event_id) and e.place < (select mt.horizon())
                  order by e.place, e.id
                  limit 1000) as next
            where next.kind = any (c.kinds)), 0)::double precision,

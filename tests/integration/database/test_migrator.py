@@ -19,6 +19,7 @@ from moothill.database.migrate import (
     history,
 )
 from moothill.kernel.errors import Internal, NotFound
+from tests.conftest import DATABASE
 from tests.integration.database.conftest import administrator, scalar, until
 
 
@@ -29,7 +30,7 @@ async def test_nobody_at_the_address_is_told() -> None:
 
 async def test_the_role_of_operations_may_not_migrate(server: EmbeddedServer, platform: Any) -> None:
     with pytest.raises(NotTheMigrator, match="moothill_migrator"):
-        await Migrator(server.dsn("app")).status()
+        await Migrator(server.dsn("app", DATABASE)).status()
 
 
 async def test_missing_roles_are_told(server: EmbeddedServer, platform: Any, monkeypatch: pytest.MonkeyPatch) -> None:

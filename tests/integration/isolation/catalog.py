@@ -23,6 +23,9 @@ select c.relname::text, c.relkind::text, c.relispartition, c.relowner::regrole::
              and not a.attisdropped and a.attgenerated = '' order by a.attnum),
        array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0
              and not a.attisdropped and a.attgenerated = ''
+             and has_column_privilege('moothill_app', c.oid, a.attnum, 'insert') order by a.attnum),
+       array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0
+             and not a.attisdropped and a.attgenerated = ''
              and has_column_privilege('moothill_app', c.oid, a.attnum, 'update')
              order by a.attnotnull, a.attnum desc),
        array(select format('%%s %%s', r.name, v.verb)
@@ -59,6 +62,7 @@ class Relation:
     Attributes:
         tenant: the column that says whose a row is; None where no tenant has rows.
         columns: those that an INSERT may name.
+        insertable: those that the application may name in one; all of them where it may not insert.
         changeable: those that the application may change, the most harmless first.
         privileges: `role verb` for each that a serving role holds.
     """
@@ -70,6 +74,7 @@ class Relation:
     is_secured: bool
     tenant: str | None
     columns: tuple[str, ...]
+    insertable: tuple[str, ...]
     changeable: tuple[str, ...]
     privileges: frozenset[str]
 
@@ -153,8 +158,19 @@ async def read_catalog(admin: psycopg.AsyncConnection[Any]) -> Catalog:
     functions = await (await admin.execute(_FUNCTIONS)).fetchall()
     return Catalog(
         tuple(
-            Relation(name, kind, part, owner, secured, tenant, tuple(columns), tuple(changeable), frozenset(held))
-            for name, kind, part, owner, secured, tenant, columns, changeable, held in relations
+            Relation(
+                name,
+                kind,
+                part,
+                owner,
+                secured,
+                tenant,
+                tuple(every),
+                tuple(put or every),
+                tuple(change),
+                frozenset(held),
+            )
+            for name, kind, part, owner, secured, tenant, every, put, change, held in relations
         ),
         tuple(
             Reference(name, child, parent, tuple(mine), tuple(theirs))

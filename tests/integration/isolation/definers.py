@@ -20,7 +20,6 @@ __all__ = ["definers"]
 MISTAKEN = ("42883", "42703", "42804", "42601")
 _UNIT = "array_fill(0.0625::real, array[256])::public.halfvec"
 _FILTERS = "false, null, null, null, null"
-_WORDS = f"array['review'::tsquery], array[1.0], {_FILTERS}"
 _ASKED = f"'reviewing', {_UNIT}, null, 'wordllama_256', {_FILTERS}"
 
 
@@ -83,23 +82,6 @@ CALLS = (
     Call(f"select moothill.put_embedding(%(ours)s, 'wordllama_256', %(agent)s, 'agent', {_UNIT})", "harmless"),
     Call("select moothill.drop_embeddings(%(tenant)s, array[%(agent)s])", "harmless"),
     Call("select moothill.drop_embeddings(%(ours)s, array[%(agent)s])", "harmless"),
-    Call(
-        f"select * from moothill.search_text(%(tenant)s, {_WORDS}, null, 10, 100)",
-        "refused",
-    ),
-    Call(
-        f"select * from moothill.search_text(%(ours)s, {_WORDS}, %(agent)s, 10, 100)",
-        "nothing",
-    ),
-    Call("select moothill.search_few(%(tenant)s, '{agent}', null, null, null, 10)", "refused"),
-    Call(
-        f"select * from moothill.search_vector(%(tenant)s, 'wordllama_256', {_UNIT}, {_FILTERS}, null, 10, 100)",
-        "refused",
-    ),
-    Call(
-        f"select * from moothill.search_vector(%(ours)s, 'wordllama_256', {_UNIT}, {_FILTERS}, %(agent)s, 10, 100)",
-        "nothing",
-    ),
     Call(
         f"select * from moothill.search_find(%(tenant)s, {_ASKED}, null, 10, 10, 1, 1, 60, 100, 100)",
         "refused",

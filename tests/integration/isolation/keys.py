@@ -15,7 +15,7 @@ async def taken_keys(ground: Ground) -> list[str]:
     for table in ground.catalog.tables:
         if not table.allows(APP, "insert"):
             continue
-        columns = ", ".join(f'"{column}"' for column in table.columns)
+        columns = ", ".join(f'"{column}"' for column in table.insertable)
         for other in ground.others:
             rows = await ground.rows(table, other)
             async with ground.rolled_back():

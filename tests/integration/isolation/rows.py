@@ -79,7 +79,7 @@ async def inserts(ground: Ground) -> list[str]:
 
 
 def _putting(table: Relation) -> str:
-    columns = ", ".join(f'"{column}"' for column in table.columns)
+    columns = ", ".join(f'"{column}"' for column in table.insertable)
     return (
         f"insert into moothill.{table.name} ({columns}) "
         f"select {columns} from jsonb_populate_record(null::moothill.{table.name}, %s::jsonb)"

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from moothill.database.embedded import EmbeddedServer
+from tests.conftest import cloned
 
 SIZES = {UUID(int=1): 100, UUID(int=2): 3_000, UUID(int=3): 12_000}
 OWN = (UUID(int=2), UUID(int=3))
@@ -41,21 +42,16 @@ Connection = psycopg.AsyncConnection[Any]
 @pytest_asyncio.fixture(scope="module")
 async def society(server: EmbeddedServer) -> AsyncIterator[str]:
     """A database of its own with tenants of three sizes, the larger two promoted, and fresh statistics."""
-    name = "search_plans"
-    async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
-        await admin.execute(f"drop database if exists {name} with (force)")
-        await admin.execute(f"create database {name} template moothill_template")
-    async with await psycopg.AsyncConnection.connect(server.dsn("admin", name), autocommit=True) as admin:
-        await admin.execute("set search_path = moothill, public")
-        for tenant, size in SIZES.items():
-            for statement in BUILD:
-                await admin.execute(statement, {"t": tenant, "n": size})
-        for tenant in OWN:
-            await promote(admin, tenant)
-        await admin.execute("vacuum analyze")
-    yield name
-    async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
-        await admin.execute(f"drop database if exists {name} with (force)")
+    async with cloned(server, "search_plans") as name:
+        async with await psycopg.AsyncConnection.connect(server.dsn("admin", name), autocommit=True) as admin:
+            await admin.execute("set search_path = moothill, public")
+            for tenant, size in SIZES.items():
+                for statement in BUILD:
+                    await admin.execute(statement, {"t": tenant, "n": size})
+            for tenant in OWN:
+                await promote(admin, tenant)
+            await admin.execute("vacuum analyze")
+        yield name
 
 
 async def promote(connection: Connection, tenant: UUID) -> None:

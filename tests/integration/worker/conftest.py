@@ -1,19 +1,16 @@
 """Fixtures of the tests of the worker: a database of their own, since workers see all tenants."""
 
-import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
 import pytest_asyncio
-from psycopg import sql
 
 from moothill.database.embedded import EmbeddedServer
-from moothill.database.roles import bootstrap
 from moothill.kernel.service import Service
 from moothill.kernel.settings import Settings
 from moothill.session import open_database
-from tests.conftest import TEMPLATE
+from tests.conftest import cloned
 from tests.integration.worker.probe import make_tables, registered
 from tests.integration.worker.world import World
 
@@ -36,15 +33,9 @@ def probe() -> Iterator[type[Service]]:
 @pytest_asyncio.fixture(scope="session")
 async def worker_database(server: EmbeddedServer) -> AsyncIterator[str]:
     """A database with the probe's tables, for one process of the tests."""
-    name = f"worker_{uuid.uuid4().hex[:16]}"
-    identifier = sql.Identifier(name)
-    async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
-        await admin.execute(sql.SQL("create database {} template {}").format(identifier, sql.Identifier(TEMPLATE)))
-        app, migrator = server.password("app"), server.password("migrator")
-        await bootstrap(server.dsn("admin"), name, app_password=app, migrator_password=migrator)
+    async with cloned(server, "worker") as name:
         make_tables(server.dsn("migrator", name))
         yield name
-        await admin.execute(sql.SQL("drop database if exists {} with (force)").format(identifier))
 
 
 @pytest_asyncio.fixture

@@ -49,7 +49,7 @@ LINKS, CANDIDATES = 16, 128
 # More vectors than this are inserted into an index that is there already, in short transactions.
 BULK = 20_000
 BODY_LIMIT = 20_000
-_EFFORTS, _HARDEST = ((10_000, 60), (30_000, 100), (100_000, 130)), 200
+_EFFORTS, _HARDEST = ((10_000, 60), (30_000, 80), (100_000, 110)), 200
 
 # Separators inside names, which the text parser takes for parts of addresses and paths: one lexeme where
 # people mean several words.

@@ -6,7 +6,7 @@ select e.id, e.incarnation, e.txid, e.kind, e.version, e.occurred_at, e.subject,
 from events e
 where e.tenant_id = %(tenant)s
   and (e.place, e.id) > ((%(incarnation)s::bigint << 48) | %(txid)s::bigint, %(id)s::uuid)
-  and e.place < mt.horizon()
+  and e.place < (select mt.horizon())
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s)
   and (%(since)s::timestamptz is null
@@ -23,7 +23,7 @@ select e.id, e.incarnation, e.txid, e.kind, e.version, e.occurred_at, e.subject,
 from events e
 where e.tenant_id = %(tenant)s
   and (e.place, e.id) < ((%(incarnation)s::bigint << 48) | %(txid)s::bigint, %(id)s::uuid)
-  and e.place < mt.horizon()
+  and e.place < (select mt.horizon())
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s)
   and (%(since)s::timestamptz is null
@@ -48,7 +48,7 @@ from (
     and among.subject is distinct from %(subject)s::uuid and %(subject)s::uuid = any (among.subjects)
 ) as e
 where (e.place, e.id) > ((%(incarnation)s::bigint << 48) | %(txid)s::bigint, %(id)s::uuid)
-  and e.place < mt.horizon()
+  and e.place < (select mt.horizon())
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s)
   and (%(since)s::timestamptz is null
@@ -73,7 +73,7 @@ from (
     and among.subject is distinct from %(subject)s::uuid and %(subject)s::uuid = any (among.subjects)
 ) as e
 where (e.place, e.id) < ((%(incarnation)s::bigint << 48) | %(txid)s::bigint, %(id)s::uuid)
-  and e.place < mt.horizon()
+  and e.place < (select mt.horizon())
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s)
   and (%(since)s::timestamptz is null

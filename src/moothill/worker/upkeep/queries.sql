@@ -14,7 +14,7 @@ select jobs_forget_keys(%(size)s) as forgotten;
 select format('%s (process %s, %s)', nullif(application_name, ''), pid, state) as who,
        (extract(epoch from clock_timestamp() - xact_start) / 60)::double precision as minutes
 from pg_stat_activity
-where usename = current_user and backend_xid is not null
+where datname = current_database() and usename = current_user and backend_xid is not null
   and xact_start < clock_timestamp() - make_interval(secs => %(seconds)s::double precision)
 union all
 select format('prepared transaction %s', gid), (extract(epoch from clock_timestamp() - prepared) / 60)::double precision
