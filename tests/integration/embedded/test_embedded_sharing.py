@@ -204,19 +204,24 @@ async def test_children_that_outlive_a_killed_postmaster_are_ended(
     assert await server.stop()
 
 
-async def test_the_number_of_a_dead_postmaster_may_belong_to_a_stranger(folder: Path) -> None:
-    """After a restart of the machine or container the number in postmaster.pid is used again."""
+@pytest.mark.parametrize("dead", [False, True], ids=["living", "zombie"])
+async def test_the_number_of_a_dead_postmaster_may_belong_to_a_stranger(folder: Path, dead: bool) -> None:
+    """The number is used again after a restart of the machine, or nobody collected the dead one (no init here)."""
     server = EmbeddedServer(folder)
     await server.start()
     account = choose_account(folder / "postgres")
     with subprocess.Popen([shutil.which("sleep") or "sleep", "60"], cwd="/", **account.process_arguments()) as stranger:
-        pidfile = folder / "postgres" / "postmaster.pid"
-        lines = pidfile.read_text().splitlines(keepends=True)
+        if dead:
+            stranger.kill()
+            await asyncio.to_thread(os.waitid, os.P_PID, stranger.pid, os.WEXITED | os.WNOWAIT)
+        files = folder / "postgres" / "postmaster.pid", folder / "socket" / ".s.PGSQL.5432.lock"
+        lines = [file.read_text().splitlines(keepends=True) for file in files]
         os.kill(postmaster(folder), signal.SIGKILL)
-        pidfile.write_text("".join([f"{stranger.pid}\n", *lines[1:]]))
+        for file, (_, *rest) in zip(files, lines, strict=True):
+            file.write_text("".join([f"{stranger.pid}\n", *rest]))
         await server.start()
         assert await answer(server, "select 1") == 1
-        assert stranger.poll() is None
+        assert (stranger.poll() is None) is not dead
         stranger.kill()
     assert await server.stop()
 

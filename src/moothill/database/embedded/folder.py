@@ -120,6 +120,10 @@ class Folder:
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"moothill-{account.uid}-{digest}"
 
+    def number_files(self, account: Account) -> tuple[Path, Path]:
+        """The files in which a server writes its process number, so that there is no second one."""
+        return self.data / "postmaster.pid", self.socket_directory(account) / f"{_SOCKET}.lock"
+
     def initialised_by(self) -> int | None:
         """The major version that made the data directory; none before that."""
         try:

@@ -103,7 +103,7 @@ class ServerProcess:
         Raises:
             EmbeddedServerFailed: it cannot be started, or runs already by other hands.
         """
-        self._disown_stale_file(account)
+        self._disown_stale_files(account)
         self._prune_log()
         self._started_at = time.time()
         output = self._open_start_log()
@@ -188,22 +188,24 @@ class ServerProcess:
             folder=str(self._folder.path),
         )
 
-    def _disown_stale_file(self, account: Account) -> None:
-        """Take the number out of `postmaster.pid` where it now belongs to a stranger.
+    def _disown_stale_files(self, account: Account) -> None:
+        """Take the number of a dead server out of its files where it belongs to a stranger or a zombie by now.
 
-        PostgreSQL refuses to start while a process has that number. No process of a server that
-        we have started lives (the lock is free), but one that somebody has started by hand
-        might: it answers on its socket. The rest of the file stays: by it PostgreSQL finds and
-        frees the shared memory of the dead server.
+        PostgreSQL refuses to start while a process has that number, even a dead one that nobody has
+        collected. No process of a server that we have started lives (the lock is free), but one that
+        somebody has started by hand might: it answers on its socket. The rest of the files stays: by it
+        PostgreSQL finds and frees the shared memory of the dead server.
         """
-        told = PostmasterFile.read(self._folder.data)
-        if told is None or not _exists(told.process):
-            return
-        if self.answers():
-            raise self._failure(f"process {told.process}, not started by Moothill, serves it; stop it first")
-        path = self._folder.data / "postmaster.pid"
-        _, _, rest = path.read_text(errors="replace").partition("\n")
-        write_privately(path, f"{_NOBODYS_NUMBER}\n{rest}", owner=account)
+        for path in self._folder.number_files(account):
+            try:
+                number, _, rest = path.read_text(errors="replace").partition("\n")
+                if not _numbered(int(number)):
+                    continue
+            except (FileNotFoundError, ValueError):
+                continue
+            if self.answers():
+                raise self._failure(f"process {int(number)}, not started by Moothill, serves it; stop it first")
+            write_privately(path, f"{_NOBODYS_NUMBER}\n{rest}", owner=account)
 
     def _open_start_log(self) -> int:
         # The folder is the account's: make the file anew rather than follow what lies there.
@@ -235,13 +237,20 @@ class ServerProcess:
         return [line for line in told if "Future log output" not in line][-limit:]
 
 
-def _exists(process: int) -> bool:
-    """Whether a live process of ours has this number (one of somebody else's is not our server)."""
+def _numbered(process: int) -> bool:
+    """Whether a process of ours has this number, dead ones that nobody has collected included."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, PermissionError, OverflowError):
         return False
+    return process > 0
+
+
+def _exists(process: int) -> bool:
+    """Whether a live process of ours has this number (one of somebody else's is not our server)."""
+    if not _numbered(process):
+        return False
     # A zombie that nobody collects (a container without an init) is not alive.
     with contextlib.suppress(OSError, IndexError):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return process > 0
+    return True
