@@ -8,6 +8,7 @@ import pytest
 from moothill.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from moothill.moot import Moot
 from moothill.tenancy.keys import KeyGate
+from moothill.tenancy.keys.gate import KeyOfNobody
 
 
 def gate_of(moot: Moot) -> KeyGate:
@@ -155,3 +156,15 @@ async def test_last_uses_are_written_in_batches(moot: Moot) -> None:
     assert (await moot.keys.list()).items[0].last_used_at is None
     await gate.flush()
     assert (await moot.keys.list()).items[0].last_used_at is not None
+
+
+async def test_a_deactivated_agent_takes_its_keys_along_and_brings_them_back(moot: Moot) -> None:
+    ada = await moot.agents.register(agent_id="ada", name="Ada")
+    issued = await moot.keys.create(name="hers", scopes=["agents:read"], agent="ada")
+    hers = moot.with_key(issued.secret)
+    assert (await hers.agents.get(agent="ada")).id == ada.id
+    await moot.agents.deactivate(agent="ada")
+    with pytest.raises(KeyOfNobody, match="Ada"):
+        await hers.agents.get(agent="ada")
+    await moot.agents.reactivate(agent="ada")
+    assert (await hers.agents.get(agent="ada")).id == ada.id

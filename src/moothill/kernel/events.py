@@ -22,17 +22,22 @@ _KIND = re.compile(r"[a-z_]+\.[a-z_]+")
 
 
 class EventPayload(BaseModel):
-    """What an event says; subclass with `kind="agents.registered"` and, when it changes, `version`."""
+    """What an event says; subclass with `kind="agents.registered"` and, when it changes, `version`.
+
+    `changes_access=True` marks what a cached answer to "may this key in" must not outlive.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: ClassVar[str] = ""
     version: ClassVar[int] = 1
+    changes_access: ClassVar[bool] = False
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         kind: str = kwargs.pop("kind")
         version: int = kwargs.pop("version", 1)
+        changes_access: bool = kwargs.pop("changes_access", False)
         super().__pydantic_init_subclass__(**kwargs)
         if kind in EVENT_KINDS:
             raise TypeError(f"{cls.__qualname__}: the event kind {kind!r} is already {EVENT_KINDS[kind].__qualname__}")
@@ -41,10 +46,10 @@ class EventPayload(BaseModel):
         for name, field in cls.model_fields.items():
             if not field.description:
                 raise TypeError(f"{cls.__qualname__}.{name}: describe it with Field(description=...)")
-        cls.kind, cls.version = kind, version
+        cls.kind, cls.version, cls.changes_access = kind, version, changes_access
         EVENT_KINDS[kind] = cls
 
-    def __init_subclass__(cls, *, kind: str, version: int = 1, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, kind: str, version: int = 1, changes_access: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
 
 

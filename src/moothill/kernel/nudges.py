@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from .events import EVENT_KINDS
+
 if TYPE_CHECKING:
     from .context import Context
 
@@ -18,7 +20,6 @@ __all__ = ["COALESCE_SECONDS", "Bell", "Nudges"]
 
 COALESCE_SECONDS = 0.05
 LONGEST_WAIT_SECONDS = 5.0
-_GROUPS_OF_KEYS = ("keys", "tenants")
 
 
 class Bell:
@@ -93,8 +94,8 @@ class Nudges:
             self._due = loop.call_later(max(0.0, self._sent + self.coalesce - loop.time()), self.flush)
 
     def committed(self, call: "Context") -> None:
-        """A call of this process committed these events; keys and tenants concern those who cache them."""
-        if any(event.kind.partition(".")[0] in _GROUPS_OF_KEYS for event in call.pending):
+        """A call of this process committed these events; those that change access concern who caches keys."""
+        if any(EVENT_KINDS[event.kind].changes_access for event in call.pending):
             self._keys_changed = True
             self._tell_of_keys()
 

@@ -197,3 +197,27 @@ comment on view moothill.v_active_agents is 'Agents neither deactivated nor susp
 create index events_by_agent_idx on moothill.events (tenant_id, actor, id) where actor_kind = 'agent';
 -- squawk-ignore require-concurrent-index-creation
 create index events_agent_status_idx on moothill.events (tenant_id, subject, id) where kind = 'agents.status_changed';
+
+-- A key of an agent that was deactivated opens nothing; the gate that finds keys looks before any tenant is known.
+grant select (tenant_id, id, deactivated_at) on moothill.agents to moothill_gate;
+create policy gate_rows on moothill.agents for select to moothill_gate using (true);
+drop function moothill.gate_key_find(bytea);
+create function moothill.gate_key_find(wanted bytea)
+  returns table (id uuid, tenant_id uuid, tenant_slug text, tenant_status text, actor_kind text, actor_id uuid,
+                 actor_name text, scopes text[], expires_at timestamptz, revoked_at timestamptz, usable boolean,
+                 is_actor_gone boolean)
+  language sql stable security definer set search_path = pg_catalog, moothill, pg_temp
+as $$
+  select k.id, k.tenant_id, t.slug, t.status, k.actor_kind, k.actor_id, k.actor_name, k.scopes, k.expires_at,
+         k.revoked_at,
+         k.revoked_at is null and (k.expires_at is null or k.expires_at > now()) and t.status = 'active',
+         k.actor_kind = 'agent' and not exists (
+           select from moothill.agents a
+           where a.tenant_id = k.tenant_id and a.id = k.actor_id and a.deactivated_at is null)
+  from moothill.api_keys k
+  join moothill.tenants t on t.id = k.tenant_id
+  where k.digest = wanted;
+$$;
+comment on function moothill.gate_key_find(bytea) is
+  'The key with a digest, before any tenant is known, and whether its agent is gone.';
+select mt.lend('moothill.gate_key_find(bytea)'::regprocedure, 'moothill_gate');

@@ -34,7 +34,7 @@ class AgentStatusChanged(EventPayload, kind="agents.status_changed"):
     reason: str | None = Field(None, description="Why.")
 
 
-class AgentDeactivated(EventPayload, kind="agents.deactivated"):
+class AgentDeactivated(EventPayload, kind="agents.deactivated", changes_access=True):
     """An agent was deactivated; nothing of it is lost."""
 
     agent_id: str = Field(description="Its own key.")

@@ -35,6 +35,10 @@ class KeyRevoked(Unauthenticated):
     """This key was revoked; ask an operator to issue a new one."""
 
 
+class KeyOfNobody(Unauthenticated):
+    """The agent of this key was deactivated; `agents.reactivate` brings both back."""
+
+
 class TenantSuspended(Forbidden):
     """The tenant of this key is suspended; ask the platform's operator."""
 
@@ -59,7 +63,7 @@ class KeyGate:
         """The principal of a secret.
 
         Raises:
-            KeyMissing, KeyUnknown, KeyExpired, KeyRevoked: no principal.
+            KeyMissing, KeyUnknown, KeyExpired, KeyRevoked, KeyOfNobody: no principal.
             TenantSuspended: its tenant rests.
         """
         if not secret:
@@ -105,6 +109,8 @@ class KeyGate:
             raise TenantSuspended(f"Tenant {row['tenant_slug']} is suspended; ask the platform's operator.")
         if not row["usable"]:
             raise KeyExpired()
+        if row["is_actor_gone"]:
+            raise KeyOfNobody(f"{row['actor_name']}, whose key this is, was deactivated; ask an operator.")
         return Principal(
             tenant=row["tenant_id"],
             tenant_slug=row["tenant_slug"],

@@ -70,7 +70,7 @@ class KeyIssued(EventPayload, kind="keys.issued"):
     scopes: list[str] = Field(description="What it may do.")
 
 
-class KeyEnded(EventPayload, kind="keys.ended"):
+class KeyEnded(EventPayload, kind="keys.ended", changes_access=True):
     """A key was revoked, or replaced by a rotation."""
 
     name: str = Field(description="What it was for.")

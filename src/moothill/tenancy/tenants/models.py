@@ -55,7 +55,7 @@ class TenantCreated(EventPayload, kind="tenants.created"):
     name: str = Field(description="Its name.")
 
 
-class TenantStatusChanged(EventPayload, kind="tenants.status_changed"):
+class TenantStatusChanged(EventPayload, kind="tenants.status_changed", changes_access=True):
     """A tenant was suspended or resumed."""
 
     slug: str = Field(description="Its slug.")
