@@ -16,6 +16,7 @@ from uuid import UUID
 import orjson
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.pq import PGconn, Ping
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import JsonbDumper, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -24,7 +25,7 @@ from ..kernel.context import SYSTEM, CallOptions, Context, Principal
 from ..kernel.errors import Conflict, Exhausted, MoothillError, Unavailable
 from ..kernel.identifiers import NOBODY
 from ..kernel.settings import Settings
-from .address import connection_string, unreachable
+from .address import DatabaseUnreachable, connection_string, unreachable
 from .denials import OperationDenied
 from .sqlstate import SqlFailure, from_psycopg, translate
 from .transaction import PooledTransaction
@@ -139,9 +140,16 @@ class Database:
             async with self._pool.connection(timeout=wait) as connection:
                 yield connection
         except PoolTimeout:
-            raise PoolExhausted(retry_after=1) from None
+            raise await self._why_none() from None
         finally:
             gate.release()
+
+    async def _why_none(self) -> MoothillError:
+        """What to say when no connection came free in time: all are taken, or the server is gone."""
+        ping = await asyncio.to_thread(PGconn.ping, connection_string(self._dsn, self.settings).encode())
+        if ping in (Ping.OK, Ping.NO_ATTEMPT):
+            return PoolExhausted(retry_after=1)
+        return DatabaseUnreachable(retry_after=1)
 
     @asynccontextmanager
     async def begin(self, context: Context, *, single: bool) -> AsyncIterator[PooledTransaction]:
@@ -219,6 +227,10 @@ class Database:
         connection.adapters.register_dumper(dict, _Document)
         set_json_loads(orjson.loads, connection)
         connection.wire = Wire(connection, prepares=not self.is_pooled_outside, plans=self._plans)
+        if not self.is_pooled_outside:
+            # Behind a pooler it would reach other clients; there the time limit of a statement ends the wait.
+            milliseconds = max(1, int(self.settings.lock_timeout.total_seconds() * 1000))
+            await connection.execute("select set_config('lock_timeout', %s, false)", [f"{milliseconds}ms"])
 
 
 async def _nothing(connection: WireConnection) -> None:

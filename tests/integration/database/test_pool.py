@@ -16,6 +16,7 @@ from moothill.database.embedded import EmbeddedServer
 from moothill.database.guards import GuardMissing
 from moothill.database.health import HealthChecks, pool_health
 from moothill.database.pool import ClockSkew, Database, PoolExhausted, TenantShareExhausted, run_plain
+from moothill.database.sqlstate import LockTimeout
 from moothill.kernel.errors import Forbidden, Unavailable
 from moothill.kernel.settings import Settings
 from tests.conftest import DATABASE
@@ -275,3 +276,23 @@ async def test_a_busy_pool_says_nothing_about_the_guards(open_pool: OpenPool, mo
         found = await checks.servable()
         assert isinstance(found, GuardMissing), "the last answer stands"
     assert await checks.servable() is None
+
+
+async def test_no_connection_because_the_server_is_gone_is_no_exhausted_pool(
+    open_pool: OpenPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await open_pool(pool_min=1, pool_max=1, tenant_share=1.0)
+    async with database.connection(uuid4()):
+        monkeypatch.setattr(database, "_dsn", "host=127.0.0.1 port=1 dbname=nothing")
+        with impatient(database), pytest.raises(DatabaseUnreachable):
+            async with database.connection(uuid4()):
+                pass
+
+
+async def test_a_lock_is_waited_for_as_long_as_the_setting_says(open_pool: OpenPool) -> None:
+    database = await open_pool(lock_timeout=timedelta(milliseconds=20))
+    async with database.connection(uuid4()) as one, database.connection(uuid4()) as two:
+        await one.execute("select pg_advisory_lock(hashtext('held'))")
+        with pytest.raises(LockTimeout):
+            await run_plain(two, "select pg_advisory_lock(hashtext('held'))")
+        await one.execute("select pg_advisory_unlock_all()")

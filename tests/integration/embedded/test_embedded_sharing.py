@@ -295,3 +295,30 @@ async def test_a_server_that_does_not_stop_is_reported(folder: Path, monkeypatch
     assert not server.started
     monkeypatch.undo()
     assert await server.stop()
+
+
+async def test_a_server_that_dies_while_it_is_used_is_started_again_by_itself(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("moothill.database.embedded.server._WATCH_SECONDS", 0.02)
+    server = EmbeddedServer(folder)
+    async with server.running():
+        killed = postmaster(folder)
+        os.kill(killed, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            while state(folder) is not State.READY or postmaster(folder) == killed:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert await answer(server, "select 1") == 1
+    assert "embedded_server_died" in caplog.messages
+    assert state(folder) is State.ABSENT
+
+
+async def test_a_server_that_was_stopped_on_purpose_has_not_crashed(folder: Path) -> None:
+    server = EmbeddedServer(folder)
+    async with server.running():
+        assert not server._lifecycle.has_crashed()
+        assert await EmbeddedServer(folder).stop(force=True)
+        assert not server._lifecycle.has_crashed()
+        await server.start()
+        os.kill(postmaster(folder), signal.SIGKILL)
+        await until(server._lifecycle.has_crashed)

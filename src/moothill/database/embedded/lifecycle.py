@@ -117,6 +117,10 @@ class Lifecycle:
                 self._users.release()
             raise
 
+    def has_crashed(self) -> bool:
+        """Whether the server that this object uses has died."""
+        return self.joined and self._process.has_crashed()
+
     def leave(self, *, force: bool = False) -> bool:
         """Stop using the server; the last user stops it. Say whether it is stopped now.
 

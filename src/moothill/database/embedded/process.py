@@ -80,6 +80,10 @@ class ServerProcess:
             return State.STARTING if mine and mine.poll() is None else State.ORPHANED
         return {"ready": State.READY, "stopping": State.STOPPING}.get(told.status, State.STARTING)
 
+    def has_crashed(self) -> bool:
+        """Whether the server ended without being asked to: one that shuts down takes its file away."""
+        return self.state() in (State.ABSENT, State.ORPHANED) and (self._folder.data / "postmaster.pid").exists()
+
     def answers(self) -> bool:
         """Whether somebody speaks PostgreSQL's protocol on the socket, ready or not.
 

@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar
 
+from ...kernel.errors import MoothillError
 from .credentials import Dsn, Role
 from .folder import default_folder, write_privately
 from .lifecycle import Lifecycle, Report
@@ -23,9 +25,13 @@ Bootstrap: TypeAlias = Callable[["EmbeddedServer"], Awaitable[None]]
 
 Result = TypeVar("Result")
 
+_log = logging.getLogger("moothill.database")
+
 # Nobody holds the turn for long, except a first start, a recovery, or a migration.
 _TURN_POLL_SECONDS = 0.01
 _EXIT_PATIENCE_SECONDS = 20.0
+_WATCH_SECONDS = 1.0
+_WATCH_AGAIN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +164,33 @@ class EmbeddedServer:
     async def running(
         self, on_progress: Callable[[Progress], None] | None = None, *, bootstrap: Bootstrap | None = None
     ) -> AsyncIterator[Self]:
-        """Start on entry, stop on leaving; arguments and errors as of `start`."""
+        """Start on entry, stop on leaving; arguments and errors as of `start`.
+
+        A server that dies in between is started again within a second or two; it recovers what it acknowledged.
+        """
         await self.start(on_progress, bootstrap=bootstrap)
+        watch = asyncio.create_task(self._watch(), name="moothill-postgres-watch")
         try:
             yield self
         finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
             await self.stop()
+
+    async def _watch(self) -> None:
+        pause = _WATCH_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            pause = _WATCH_SECONDS
+            if not await asyncio.to_thread(self._lifecycle.has_crashed):
+                continue
+            _log.warning("embedded_server_died", extra={"folder": str(self.folder)})
+            try:
+                await self.start()
+            except MoothillError as error:
+                # Whoever asks for the database is told that it is unreachable; here it is tried again, more rarely.
+                _log.error("embedded_server_not_started", extra={"folder": str(self.folder), "detail": str(error)})
+                pause = _WATCH_AGAIN_SECONDS
 
     @contextlib.asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
