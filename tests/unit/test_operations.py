@@ -16,7 +16,7 @@ from moothill.kernel import REGISTRY, SERVICES, Plan, Service, Step, job, operat
 from moothill.kernel.declarations import RESERVED_GROUPS
 from moothill.kernel.errors import Internal
 from moothill.kernel.events import EventPayload
-from moothill.kernel.operation import Operation
+from moothill.kernel.operation import BoundOperation, Operation, Reference
 from moothill.kernel.service import HANDLERS, SCHEDULES
 from moothill.kernel.signature import (
     InvalidArguments,
@@ -484,3 +484,18 @@ def test_every_operation_has_what_every_door_needs() -> None:
         found.check_example()
         found.signature.input_model.model_json_schema()
         found.signature.output.json_schema(mode="serialization")
+
+
+def test_a_place_in_a_result_is_no_sequence() -> None:
+    with pytest.raises(TypeError, match="not iterable"):
+        iter(Reference(("c1",)))
+
+
+def test_call_options_add_up() -> None:
+    async def get(self: Any, *, name: Name) -> Inner:
+        """Get it."""
+        return Inner(text=name)
+
+    bound: BoundOperation[..., Any] = BoundOperation(declared(get, example={"name": "x"}), Service.__new__(Service))
+    both = bound.options(reason="because").options(idempotency_key="k").options(reason="rather")
+    assert (both.call_options.reason, both.call_options.idempotency_key) == ("rather", "k")

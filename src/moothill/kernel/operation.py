@@ -110,6 +110,8 @@ class Reference:
     """A place in an earlier result of the same batch."""
 
     __slots__ = ("path",)
+    # Any key is a place, so that walking along them would never end.
+    __iter__ = None
 
     def __init__(self, path: tuple[str | int, ...]) -> None:
         self.path = path
@@ -249,9 +251,15 @@ class BoundOperation(Generic[P, R]):
         reason: str | None = None,
         request_id: UUID | None = None,
     ) -> "BoundOperation[P, R]":
-        """The same operation with call options; see `CallOptions`."""
-        given = CallOptions(idempotency_key=idempotency_key, deadline=deadline, reason=reason, request_id=request_id)
-        return replace(self, call_options=given)
+        """The same operation with these call options, and those it has already; see `CallOptions`."""
+        given: dict[str, Any] = {
+            "idempotency_key": idempotency_key,
+            "deadline": deadline,
+            "reason": reason,
+            "request_id": request_id,
+        }
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return replace(self, call_options=replace(self.call_options, **chosen))
 
     def plan(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Plan]:
         """What the call would do, without doing it (destroying operations only)."""
