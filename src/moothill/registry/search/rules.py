@@ -44,12 +44,13 @@ FEW = 2_000
 COMMON = 1_000
 # k of reciprocal rank fusion, as its authors found it (Cormack, Clarke, Buettcher 2009).
 SMOOTHING = 60
-# m and ef_construction of the HNSW indexes.
-LINKS, CANDIDATES = 16, 128
+# m and ef_construction of the HNSW indexes. With the usual 16 links, whole clusters of hard data could not be
+# reached from elsewhere, however many candidates a search took; the work of building it is done in the background.
+LINKS, CANDIDATES = 24, 256
 # More vectors than this are inserted into an index that is there already, in short transactions.
 BULK = 20_000
 BODY_LIMIT = 20_000
-_EFFORTS, _HARDEST = ((10_000, 60), (30_000, 80), (100_000, 110)), 200
+_EFFORTS, _HARDEST = ((10_000, 40), (30_000, 50), (100_000, 60)), 160
 
 # Separators inside names, which the text parser takes for parts of addresses and paths: one lexeme where
 # people mean several words.
@@ -96,8 +97,8 @@ def depth(limit: int, mode: SearchMode) -> int:
 def effort(vectors: int) -> int:
     """hnsw.ef_search for a partition of so many vectors.
 
-    Measured on hard clustered data of 768 dimensions (`moothill bench search`): a recall of 0.99 takes 40 at
-    5,000 vectors and 100 at 50,000. A step more is taken, since nobody's data is like ours.
+    Measured on hard clustered data of 768 dimensions (`moothill bench search`): a recall of 0.99 takes 30 at
+    5,000 vectors and 40 at 50,000. A step more is taken, since nobody's data is like ours.
     """
     return next((found for most, found in _EFFORTS if vectors <= most), _HARDEST)
 
