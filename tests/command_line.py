@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from moothill.doors.cli import main
 
-__all__ = ["CommandLine", "Outcome"]
+__all__ = ["CommandLine", "Outcome", "exit_code"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Outcome:
         return orjson.loads(self.err.splitlines()[-1])
 
 
+def exit_code(words: Sequence[str]) -> int:
+    """Run a command here; the code with which it would leave."""
+    try:
+        main(words)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    return 0
+
+
 class CommandLine:
     """Runs commands and captures what they print.
 
@@ -50,10 +60,6 @@ class CommandLine:
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
             for stream in (sys.stdin, sys.stdout, sys.stderr) if is_terminal else ():
                 patch.setattr(stream, "isatty", lambda: True)
-            try:
-                main([*self.options, *words])
-                code = 0
-            except SystemExit as leaving:
-                code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+            code = exit_code([*self.options, *words])
         said = self._capsys.readouterr()
         return Outcome(code, said.out, said.err)

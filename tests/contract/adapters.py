@@ -1,22 +1,31 @@
 """The doors, as the contract suite sees them: each takes a call and gives its outcome as JSON.
 
-A door joins the suite with one entry in `DOORS`.
+A door joins the suite with one entry in `DOORS`. What it has no words for, its adapter says in the outcome.
 """
 
+import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httpx
+import httpx2
+from mcp.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import TextContent
 
 import moothill
+from moothill.doors.mcp.tools import CALL_TOOL
 from moothill.kernel.context import CallOptions
-from moothill.kernel.errors import MoothillError
+from moothill.kernel.errors import KINDS, MoothillError
 from moothill.kernel.operation import Operation, Plan
+from moothill.kernel.spelling import tool_name
 from moothill.moot import Moot
+from tests.command_line_process import CommandLineProcess, command_line_process
 from tests.contract.cases import Case
+from tests.contract.words import fits_text, misused, wordless, words_of
 from tests.serving import Live
 
 __all__ = ["DOORS", "DoorAdapter", "Outcome", "Site", "masked"]
@@ -26,10 +35,15 @@ Json = Any
 
 @dataclass(frozen=True)
 class Outcome:
-    """A result or a problem document, in JSON's types."""
+    """A result or a problem document, in JSON's types.
+
+    Attributes:
+        unsaid: instead of both, why a call cannot be said at this door; it must be one that all doors refuse.
+    """
 
     result: Json = None
     problem: Mapping[str, Json] | None = None
+    unsaid: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +121,7 @@ class _Http:
             headers["Moothill-Dry-Run"] = "true"
         client, path = self._clients[case.scoped], f"/v1/{operation.group}/{operation.verb}"
         lists = {parameter.name for parameter in operation.signature.parameters if parameter.is_list}
-        fits = all(_fits_query(value, is_list=name in lists) for name, value in case.arguments.items())
+        fits = all(fits_text(value, is_list=name in lists) for name, value in case.arguments.items())
         if self._gets and operation.answers_get and fits:
             answer = await client.get(path, params=dict(case.arguments), headers=headers)
         else:
@@ -117,12 +131,6 @@ class _Http:
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.status_code == answer.json()["status"]
         return Outcome(problem=answer.json())
-
-
-def _fits_query(value: Json, *, is_list: bool) -> bool:
-    if is_list:
-        return isinstance(value, list) and bool(value) and all(isinstance(each, str | int | float) for each in value)
-    return isinstance(value, str | int | float)
 
 
 def http(*, gets: bool) -> Callable[[Site], AbstractAsyncContextManager[DoorAdapter]]:
@@ -136,12 +144,99 @@ def http(*, gets: bool) -> Callable[[Site], AbstractAsyncContextManager[DoorAdap
     return opened
 
 
+class _Mcp:
+    def __init__(self, clients: Mapping[bool, Client], listed: Set[str]) -> None:
+        self._clients = clients
+        self._listed = listed
+
+    async def call(self, operation: Operation[Any, Any], case: Case) -> Outcome:
+        beside = {f"_{name}": value for name, value in case.options.items()}
+        name = tool_name(operation.name)
+        if name in self._listed:
+            arguments = {**case.arguments, **beside}
+        else:
+            name = CALL_TOOL
+            arguments = {"operation": operation.name, "arguments": dict(case.arguments), **beside}
+        answer = await self._clients[case.scoped].call_tool(name, arguments)
+        (told,) = answer.content
+        assert isinstance(told, TextContent)
+        content = answer.structured_content
+        if not answer.is_error:
+            assert json.loads(told.text) == content
+            # The protocol knows objects only.
+            return Outcome(result=content["result"] if content.keys() == {"result"} else content)
+        assert told.text == content["detail"]
+        if operation.kind == "stream":
+            assert content["kind"] == "invalid"
+            return Outcome(unsaid="a tool gives one answer, never a stream")
+        return Outcome(problem=content)
+
+
+@asynccontextmanager
+async def _mcp_client(site: Site, key: str) -> AsyncIterator[Client]:
+    headers = {"Authorization": f"Bearer {key}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, trust_env=False, timeout=20) as sender,
+        Client(streamable_http_client(f"{site.live.url}/mcp", http_client=sender)) as client,
+    ):
+        yield client
+
+
+def mcp(*, own_tools: bool) -> Callable[[Site], AbstractAsyncContextManager[DoorAdapter]]:
+    """MCP over HTTP, through the tool that calls any operation, or through its own where that is listed."""
+
+    @asynccontextmanager
+    async def opened(site: Site) -> AsyncIterator[DoorAdapter]:
+        async with _mcp_client(site, site.keys[True]) as full, _mcp_client(site, site.keys[False]) as empty:
+            tools = (await full.list_tools()).tools if own_tools else []
+            yield _Mcp({True: full, False: empty}, {each.name for each in tools})
+
+    return opened
+
+
+class _CommandLine:
+    """Each call as `spell_cli` spells it; the key comes from the environment."""
+
+    def __init__(self, run: CommandLineProcess, site: Site) -> None:
+        self._run = run
+        self._site = site
+
+    async def call(self, operation: Operation[Any, Any], case: Case) -> Outcome:
+        if unsaid := wordless(operation, case):
+            return Outcome(unsaid=unsaid)
+        words, stdin = words_of(operation, case)
+        ended = await self._run(
+            *("--url", self._site.live.url, "--json", *words), stdin=stdin, MOOTHILL_KEY=self._site.keys[case.scoped]
+        )
+        if ended.code == 0:
+            assert ended.err == "", ended
+            return Outcome(result=ended.json)
+        assert ended.out == "", ended
+        if unsaid := misused(operation, case):
+            assert ended.err.startswith("Usage:"), ended
+            assert ended.code == KINDS["invalid"].exit_code, ended
+            return Outcome(unsaid=unsaid)
+        assert len(ended.err.splitlines()) == 1, ended
+        assert ended.code == KINDS[ended.problem["kind"]].exit_code, ended
+        return Outcome(problem=ended.problem)
+
+
+@asynccontextmanager
+async def command_line(site: Site) -> AsyncIterator[DoorAdapter]:
+    """The command line, on the server."""
+    async with command_line_process() as run:
+        yield _CommandLine(run, site)
+
+
 REFERENCE = "local SDK"
 DOORS: dict[str, Callable[[Site], AbstractAsyncContextManager[DoorAdapter]]] = {
     REFERENCE: local_sdk,
     "remote SDK": remote_sdk,
     "HTTP POST": http(gets=False),
     "HTTP GET": http(gets=True),
+    "MCP": mcp(own_tools=False),
+    "MCP tools": mcp(own_tools=True),
+    "command line": command_line,
 }
 
 _MASKS = (

@@ -28,6 +28,7 @@ import moothill
 from moothill.database.embedded import EmbeddedServer
 from moothill.doors.up import Announcement, serve
 from moothill.doors.up.console import ConsoleProcess
+from moothill.doors.up.process import _listen
 from moothill.kernel.errors import Conflict, Invalid
 from moothill.kernel.settings import Settings
 from moothill.moot import Moot
@@ -265,6 +266,12 @@ async def test_an_address_that_is_taken_or_no_ones_is_told_before_anything_start
     with pytest.raises(Invalid, match="Cannot listen"):
         await serve(settings, host="192.0.2.1", port=0, folder=folder)
     assert not folder.exists()
+
+
+def test_answers_leave_at_once_without_uvloop() -> None:
+    """asyncio switches Nagle's algorithm off only for sockets that name their protocol."""
+    with _listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 async def test_a_certificate_that_cannot_be_used_is_told(

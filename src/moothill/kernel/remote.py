@@ -7,6 +7,7 @@ reads, plans, and writes with an idempotency key. Streams go on after the last i
 
 import asyncio
 import ipaddress
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -67,8 +68,10 @@ class _Server:
             raise BadAddress(f"{self.url!r} is no server's address; give one such as http://127.0.0.1:8080.")
         self.url = self.url.rstrip("/")
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=_KEEP_SECONDS)
-        # A transport of our own keeps out the proxies of the environment, which are no way to this machine.
-        near = httpx.AsyncHTTPTransport(limits=limits) if _is_loopback(host) else None
+        # A transport of our own keeps out the proxies of the environment, which are no way to this machine. Loading
+        # the certificates of all authorities takes longer than a call, and plain HTTP has no use for them.
+        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if self.url.lower().startswith("http://") else True
+        near = httpx.AsyncHTTPTransport(limits=limits, verify=verify) if _is_loopback(host) else None
         self.client = httpx.AsyncClient(
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             limits=limits,

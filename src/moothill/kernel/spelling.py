@@ -61,7 +61,7 @@ def spell_cli(operation: Operation[Any, Any], arguments: Mapping[str, Any]) -> s
             for item in value:
                 words += [flag, _word(item)]
         elif value is not None:
-            words += [flag, _word(value)]
+            words += [flag, _word(value) if parameter.is_plain else shlex.quote(json.dumps(value, default=str))]
     return piped + " ".join(words)
 
 

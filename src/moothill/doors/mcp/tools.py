@@ -6,6 +6,7 @@ explain and call anything else that the key allows.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 import mcp_types as types
@@ -54,8 +55,9 @@ def _belongs(operation: Operation[Any, Any], toolset: str) -> bool:
     return operation.audience == "agent"
 
 
+@cache
 def tool(operation: Operation[Any, Any]) -> types.Tool:
-    """One operation as a tool."""
+    """One operation as a tool; made once, for over HTTP the protocol's library lists the tools at every call."""
     description = (operation.body.__doc__ or "").strip()
     return types.Tool(
         name=tool_name(operation.name),
