@@ -118,7 +118,7 @@ def test_each_missing_target_is_found(kind: str, systems: tuple[DescribedSystem,
 
 def test_an_unresolved_target_names_the_row_and_a_near_match() -> None:
     system = parse(HEAD + GOOD, source="z.toml")
-    (found,) = unresolved(set(), {"v_ones"}, set(), set(), set(), set(), systems=(system,))
+    (found,) = unresolved(set(), {"v_ones"}, set(), set(), set(), set(), set(), systems=(system,))
     assert str(found) == 'Z: view "v_one" is carried by view:v_one, which does not exist. Did you mean "v_ones"?'
 
 

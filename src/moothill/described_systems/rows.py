@@ -95,6 +95,7 @@ TARGETS: Mapping[str, re.Pattern[str]] = MappingProxyType(
         "table": re.compile(r"[a-z][a-z0-9_]*"),
         "setting": re.compile(r"[A-Z][A-Z0-9_]*"),
         "command": re.compile(r"moothill( [a-z][a-z-]*)+"),
+        "route": re.compile(r"(/[a-z][a-z_-]*)+"),
         "decision": re.compile(r"\d{4}(-[a-z0-9]+)+"),
     }
 )

@@ -32,6 +32,7 @@ def unresolved(
     tables: AbstractSet[str],
     settings: AbstractSet[str],
     commands: AbstractSet[str],
+    routes: AbstractSet[str],
     decisions: AbstractSet[str],
     *,
     systems: tuple[DescribedSystem, ...] | None = None,
@@ -44,6 +45,7 @@ def unresolved(
         tables: names of SQL tables.
         settings: names of environment variables that are accepted.
         commands: command lines without options, such as `moothill db migrate`.
+        routes: paths that the server answers beside the operations, such as `/health/live`.
         decisions: file names of decision notes without their ending, such as `0001-names`.
         systems: described systems to check; all of them by default.
     """
@@ -53,6 +55,7 @@ def unresolved(
         "table": tables,
         "setting": settings,
         "command": commands,
+        "route": routes,
         "decision": decisions,
     }
     found: list[Unresolved] = []
