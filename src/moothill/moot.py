@@ -15,6 +15,7 @@ from .registry.agents import Agents
 from .registry.capabilities import Capabilities
 from .registry.search import Search
 from .tenancy.keys import Keys
+from .tenancy.sharing import Sharing
 from .tenancy.tenants import Tenants
 from .worker.events import Events
 from .worker.jobs import Jobs
@@ -34,6 +35,7 @@ class Moot:
 
     tenants: Tenants
     keys: Keys
+    sharing: Sharing
     operations: Operations
     events: Events
     jobs: Jobs

@@ -25,6 +25,7 @@ from .kernel.service import Executor
 from .kernel.settings import Settings
 from .moot import Moot
 from .tenancy.keys import KeyGate
+from .tenancy.sharing import Accesses
 from .worker import Nudge, Worker
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Session:
             local = await _settled(executor)
             assert self.database is not None
             principal = await enter_tenant(self.database, local.principal, reference)
-            return LocalExecutor(local.runtime, principal, door=local.door)
+            return LocalExecutor(local.runtime, principal, door=local.door, address=local.address)
 
         return Moot(DeferredExecutor(resolve, executor), self)
 
@@ -142,7 +143,11 @@ async def enter_tenant(database: Database, principal: Principal, reference: str)
             raise TenantUnknown(f"There is no tenant {reference!r}; `tenants.list` shows those that exist.")
     elif found is None or found["id"] != principal.tenant:
         raise TenantUnknown(f"There is no tenant {reference!r} that this key may enter.")
-    return replace(principal, tenant=found["id"], tenant_slug=found["slug"])
+    # Who holds the database's DSN works as the tenant; who comes with a key comes as a visitor.
+    home = None if principal.key is None else principal.home or principal.tenant
+    return replace(
+        principal, tenant=found["id"], tenant_slug=found["slug"], home=None if home == found["id"] else home
+    )
 
 
 async def view_as(local: LocalExecutor, agent: str) -> LocalExecutor:
@@ -161,7 +166,7 @@ async def view_as(local: LocalExecutor, agent: str) -> LocalExecutor:
         real_actor=local.principal.real_actor or local.principal.actor,
         scopes=frozenset(scope for scope in local.principal.scopes if not scope.startswith("platform:")),
     )
-    return LocalExecutor(local.runtime, principal, door=local.door)
+    return LocalExecutor(local.runtime, principal, door=local.door, address=local.address)
 
 
 class DeferredExecutor:
@@ -349,7 +354,7 @@ async def open_database(
         stack.push_async_callback(database.close)
         await database.open()
         await check_guards(database)
-        runtime = Runtime(database)
+        runtime = Runtime(database, visits=Accesses(database))
         nudge = Nudge(runtime, database)
         nudge.attach()
         stack.push_async_callback(nudge.close)

@@ -134,11 +134,11 @@ async def test_whoever_caches_keys_is_told_at_once() -> None:
     )
     call.pending.append(
         PendingEvent(
-            kind="tenants.created",
+            kind="tenants.status_changed",
             version=1,
             subject=None,
             subjects=(),
-            operation="tenants.create",
+            operation="tenants.suspend",
             reason=None,
             payload={},
         )

@@ -52,6 +52,7 @@ class Principal:
 
     `scopes` holds names such as `agents:read`; `agents:*` grants a group and `*` everything.
     `real_actor` is set while an operator views as an agent: what is done is recorded under both.
+    `home` is set while a key is used outside of its own tenant: that is logged where it is used.
     """
 
     tenant: UUID
@@ -61,6 +62,7 @@ class Principal:
     key: UUID | None = None
     key_expires_at: datetime | None = None
     real_actor: Actor | None = None
+    home: UUID | None = None
 
     def may(self, scope: str) -> bool:
         """Whether the scopes held cover `scope`. `*` covers a tenant, never the platform above it."""
@@ -138,6 +140,7 @@ class Context:
         marks: what is known of the whole call, nested ones included: `secret` (a result that is shown
             once), `committing` (COMMIT is on its way, so its outcome may stay unknown).
         turn: held by the nested call that runs; others of the same body wait for it.
+        address: network address of the caller, where a server saw one.
     """
 
     principal: Principal
@@ -149,6 +152,7 @@ class Context:
     cursor: Mapping[str, Any] | None = None
     parent: "Context | None" = None
     door: str = "sdk"
+    address: str | None = None
     read_only: bool = False
     single: bool = False
     expires: float | None = None

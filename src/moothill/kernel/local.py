@@ -23,7 +23,7 @@ from .operation import Operation
 from .service import REGISTRY, SERVICES, Service
 from .signature import canonical_arguments
 
-__all__ = ["RETRIES", "LocalExecutor", "Runtime", "Transactions", "Unit", "entered"]
+__all__ = ["RETRIES", "LocalExecutor", "Runtime", "Transactions", "Unit", "Visits", "entered"]
 
 RETRIES = 6
 
@@ -80,6 +80,16 @@ class Transactions(Protocol):
         ...
 
 
+class Visits(Protocol):
+    """Writes down what a key does outside of its own tenant."""
+
+    async def visited(
+        self, call: Context, operation: Operation[Any, Any], arguments: Mapping[str, Any], result: Any = None
+    ) -> None:
+        """Log one call where it was made; an error keeps the caller from the answer."""
+        ...
+
+
 @dataclass(slots=True)
 class Runtime:
     """What all local executors of a process share."""
@@ -89,6 +99,7 @@ class Runtime:
     providers: dict[str, Any] = field(default_factory=dict)
     listeners: list[Callable[[Context], None]] = field(default_factory=list)
     nudges: Nudges = field(default_factory=Nudges)
+    visits: Visits | None = None
 
     def committed(self, call: Context) -> None:
         """Tell the listeners of this process what a call wrote; other processes hear a nudge."""
@@ -101,10 +112,13 @@ class Runtime:
 class LocalExecutor:
     """Runs operations in this process, for one principal."""
 
-    def __init__(self, runtime: Runtime, principal: Principal, *, door: str = "sdk") -> None:
+    def __init__(
+        self, runtime: Runtime, principal: Principal, *, door: str = "sdk", address: str | None = None
+    ) -> None:
         self.runtime = runtime
         self.principal = principal
         self.door = door
+        self.address = address
 
     async def run(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions) -> Any:
         """Run one call; see the module docstring for the order of things."""
@@ -119,7 +133,9 @@ class LocalExecutor:
         outcome = "ok"
         try:
             async with _deadline(call):
-                return await self._run_root(operation, arguments, call)
+                if call.principal.home is None or around is not None or self.runtime.visits is None:
+                    return await self._run_root(operation, arguments, call)
+                return await self._visit(operation, arguments, call, self.runtime.visits)
         except errors.MoothillError as error:
             outcome = error.code
             if isinstance(error, errors.Forbidden) and operation.effect != "read":
@@ -145,6 +161,8 @@ class LocalExecutor:
         self.runtime.instruments.admit(call)
         authorise(operation, call.principal)
         valid = operation.signature.validate(arguments)
+        if call.principal.home is not None and self.runtime.visits is not None:
+            await self.runtime.visits.visited(call, operation, arguments)
         iterator = operation.body(self.service_of(operation), **valid)
         try:
             while True:
@@ -194,10 +212,23 @@ class LocalExecutor:
             request_id=options.request_id or uuid7(),
             options=options,
             door=self.door,
+            address=self.address,
             read_only=operation.effect == "read" or options.dry_run,
             expires=expires,
             owner=self.runtime,
         )
+
+    async def _visit(
+        self, operation: Operation[Any, Any], arguments: Mapping[str, Any], call: Context, visits: Visits
+    ) -> Any:
+        """A call from outside of the tenant: no write without its entry in the access log, and no answer either."""
+        authorise(operation, call.principal)
+        if operation.effect != "read":
+            await visits.visited(call, operation, arguments)
+            return await self._run_root(operation, arguments, call)
+        result = await self._run_root(operation, arguments, call)
+        await visits.visited(call, operation, arguments, result)
+        return result
 
     async def _run_root(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], call: Context) -> Any:
         if call.parent is None:

@@ -41,18 +41,22 @@ KINDS: Mapping[str, str] = {
     "actor": "agent",
     "capability": "capability",
     "event": "event",
+    "grant": "grant",
     "job": "job",
     "key": "key",
+    "owner": "partner",
     "skill": "skill",
     "tenant": "id",
 }
 # Look like references and are none: the caller makes them, or they are words to look for.
-FREE = {"chunk_id", "agent_id"}
+FREE = {"accessor", "agent_id", "chunk_id"}
 FREE_AT: set[tuple[str, Path]] = {
     ("agents.choose", ("capability",)),
     ("agents.choose", ("skill",)),
     ("agents.list", ("filter", "capability")),
     ("agents.set_skill", ("skill",)),
+    # Whom to grant to is another tenant by its nature; nobody guesses an id.
+    ("sharing.grant", ("tenant",)),
 }
 _HINT = re.compile(r"( Did you mean \"[^\"]*\"\?| `[a-z_.]+` shows [^.;]*\.?)")
 
@@ -121,6 +125,9 @@ def arguments(operation: Operation[Any, Any], society: Society, path: Path = (),
         # A capability has a name of its own only within an agent, and an id everywhere.
         made["capability"] = "Reviewing contracts" if path == ("agent",) else str(society.capability)
         made.pop("text", None)
+    if operation.group == "sharing" and "agent" in operation.signature.fields:
+        # An agent of the partner, which has one of the same key.
+        made["agent"] = society.agent_key
     if path:
         _put(made, path, value)
     return made

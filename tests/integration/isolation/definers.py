@@ -45,6 +45,9 @@ class Call:
 
 
 CALLS = (
+    Call("select * from moothill.gate_tenant_level('strict')", "own"),
+    Call("select * from moothill.gate_grant_find((%(tenant)s)::text, 'agents')", "own"),
+    Call("select * from moothill.gate_grants_received(%(job)s, 1000)", "own"),
     Call("select * from moothill.gate_key_live(%(key)s)", "nothing"),
     Call("select * from moothill.gate_key_end(%(key)s, null, null)", "nothing"),
     Call("select * from moothill.gate_keys_page(null, true, 1000)", "own"),
@@ -136,6 +139,7 @@ ABOVE: Mapping[str, str] = {
     "moothill.relay_skip": "likewise",
     "moothill.relay_due": "likewise",
     "moothill.embedding_admit": "makes the table of a model",
+    "moothill.gate_tenant_known": "tells whether an id is a tenant's, to who was told the id",
     "mt.tenant": "tells the context",
     "mt.actor": "likewise",
     "mt.actor_kind": "likewise",

@@ -18,6 +18,7 @@ import psycopg
 from moothill.moot import Moot
 from moothill.registry.agents import AgentDetails, Heartbeat, NewSkill
 from moothill.registry.capabilities import NewCapability, NewEvidence
+from moothill.tenancy.sharing.rules import CLASSES
 from tests.integration.isolation.catalog import Catalog
 
 __all__ = ["HANDLER", "LEASE", "MODEL", "Society", "copy_as_twin", "fill_up", "settle", "unfilled"]
@@ -27,12 +28,20 @@ MODEL = "isolation_8"
 LEASE = "isolation"
 HANDLER = "isolation.handler"
 
-# Put in as the superuser. `events` fills the months that lie ahead and the net under all of them.
+# Put in as the superuser. `events` and `access_log` fill the months that lie ahead and the net under all of them.
 _BEHIND: Mapping[str, LiteralString] = {
     "events": """
         insert into moothill.events (tenant_id, id, kind, actor, actor_kind, operation, payload)
         select %(tenant)s, (left(mt.uuid7_floor(m.moment)::text, 24) || right(gen_random_uuid()::text, 12))::uuid,
                'isolation.past', gen_random_uuid(), 'system', 'isolation', jsonb_build_object('said', %(marker)s::text)
+        from (values (now()), (now() + interval '1 month'), (timestamptz '2001-01-01')) as m (moment),
+             generate_series(1, 2)
+    """,
+    "access_log": """
+        insert into moothill.access_log (tenant_id, id, accessor, kind, data_class, operation, actor, actor_kind,
+                                         actor_name)
+        select %(tenant)s, (left(mt.uuid7_floor(m.moment)::text, 24) || right(gen_random_uuid()::text, 12))::uuid,
+               gen_random_uuid(), 'read', 'agents', 'isolation', gen_random_uuid(), 'system', %(marker)s
         from (values (now()), (now() + interval '1 month'), (timestamptz '2001-01-01')) as m (moment),
              generate_series(1, 2)
     """,
@@ -79,6 +88,7 @@ class Society:
         agent: id of an agent whose key only this society has; `agent_key` is that key.
         skill: a skill of that agent, `capability` the id of a capability of it.
         key: id of an API key, `secret` of it: every scope of the tenant, none of the platform.
+        partner: slug of a tenant that shares with this one, and may read it by `grant`.
     """
 
     moot: Moot
@@ -93,6 +103,8 @@ class Society:
     event: UUID
     key: UUID
     secret: str
+    partner: str
+    grant: UUID
 
 
 async def settle(platform: Moot, word: str) -> Society:
@@ -100,15 +112,7 @@ async def settle(platform: Moot, word: str) -> Society:
     marker = f"{word}{secrets.token_hex(4)}"
     made = await platform.tenants.create(slug=f"t-{uuid4().hex}", name=f"Society of {marker}")
     moot = platform.tenant(made.slug)
-    for key in ("ada", "bela"):
-        await moot.agents.register.options(idempotency_key=f"once-{key}", reason=marker)(
-            agent_id=key,
-            name=f"{key.title()} {marker}",
-            description=f"Reviews contracts for {marker}.",
-            capabilities=["Reviewing contracts", f"Keeping the {marker} archive"],
-            tags=["law", marker],
-            details=AgentDetails(specialisations=["law"], skills=[NewSkill(name="law"), NewSkill(name="latin")]),
-        )
+    await _register(moot, marker, "ada", "bela")
     skill = f"{marker} lore"
     alone = await moot.agents.register(
         agent_id=f"{marker}-alone",
@@ -143,6 +147,12 @@ async def settle(platform: Moot, word: str) -> Society:
     await moot.with_key(its_own.secret).agents.heartbeat(beats=[Heartbeat(agent=alone.agent_id)])
     jobs = [await moot.search.reindex.options(reason=marker)() for _ in range(2)]
     events = await moot.events.list(subject=alone.id)
+    beside = await platform.tenants.create(slug=f"t-{uuid4().hex}", name=f"Partner of {marker}")
+    partner = platform.tenant(beside.slug)
+    await _register(partner, marker, "ada", alone.agent_id)
+    grants = [*await _share(partner, moot), *await _share(moot, partner)]
+    for _ in range(2):
+        await partner.sharing.agents(owner=made.slug)
     return Society(
         moot=moot,
         id=made.id,
@@ -156,7 +166,28 @@ async def settle(platform: Moot, word: str) -> Society:
         event=events.items[0].id,
         key=issued.key.id,
         secret=issued.secret,
+        partner=beside.slug,
+        grant=grants[-1],
     )
+
+
+async def _register(moot: Moot, marker: str, *keys: str) -> None:
+    for key in keys:
+        await moot.agents.register.options(idempotency_key=f"once-{key}", reason=marker)(
+            agent_id=key,
+            name=f"{key.title()} {marker}",
+            description=f"Reviews contracts for {marker}.",
+            capabilities=["Reviewing contracts", f"Keeping the {marker} archive"],
+            tags=["law", marker],
+            details=AgentDetails(specialisations=["law"], skills=[NewSkill(name="law"), NewSkill(name="latin")]),
+        )
+
+
+async def _share(owner: Moot, reader: Moot) -> list[UUID]:
+    """Let one tenant read all that another one can share; the ids of the grants."""
+    await owner.sharing.set_level(level="shared")
+    to = (await reader.sharing.level()).tenant
+    return [(await owner.sharing.grant(tenant=to, data_class=each)).id for each in CLASSES]
 
 
 def _card(marker: str, number: int) -> str:
@@ -246,6 +277,8 @@ async def copy_as_twin(admin: psycopg.AsyncConnection[Any], catalog: Catalog, so
         event=society.event,
         key=society.key,
         secret=society.secret,
+        partner=society.partner,
+        grant=society.grant,
     )
 
 

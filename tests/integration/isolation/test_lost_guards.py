@@ -77,7 +77,7 @@ LOST: dict[str, tuple[list[str], str]] = {
     "tenant_keys": (
         [
             "delete from moothill.agent_skills s where tenant_id <> (select tenant_id from moothill.agents "
-            "where agent_id like 'basalt%-alone')",
+            "where agent_id like 'basalt%-alone' and name like 'Alone %')",
             "create unique index careless_key on moothill.agent_skills (agent_id, skill)",
         ],
         "taken_keys",

@@ -19,5 +19,6 @@ GROUPS: dict[str, str] = {
     "keys": "API keys: issue, list, rotate, revoke.",
     "operations": "What can be done here, and doing several things at once.",
     "search": "Find agents, capabilities and everything else that has a text.",
+    "sharing": "Sharing: how far a tenant opens itself, what it lets others read, and who came from outside.",
     "tenants": "Societies: make, find, suspend and resume them.",
 }

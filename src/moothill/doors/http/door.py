@@ -108,7 +108,7 @@ class Door:
         exchange = scope.get("moothill.exchange")
         if exchange is not None:
             exchange.principal = found.principal
-        return LocalExecutor(found.runtime, found.principal, door="mcp")
+        return LocalExecutor(found.runtime, found.principal, door="mcp", address=found.address)
 
     def _committed(self, call: Context) -> None:
         if any(event.kind.startswith("agents.") for event in call.pending):

@@ -54,6 +54,7 @@ class RequestHeaders:
         request_id: of `X-Request-Id` when it is a UUID, else a new one.
         tenant: another tenant to work in, for keys of the platform.
         view_as: an agent to act as.
+        address: where the request comes from, as the socket says it; no header is trusted.
     """
 
     secret: str | None
@@ -64,6 +65,7 @@ class RequestHeaders:
     last_event_id: str | None
     tenant: str | None
     view_as: str | None
+    address: str | None
     raw: Mapping[bytes, bytes]
 
     def options(self) -> CallOptions:
@@ -117,6 +119,7 @@ def read_headers(scope: Scope, request_id: UUID) -> RequestHeaders:
         last_event_id=_text(raw, b"last-event-id"),
         tenant=_text(raw, b"moothill-tenant"),
         view_as=_text(raw, b"moothill-view-as"),
+        address=client[0] if (client := scope.get("client")) else None,
         raw=raw,
     )
 

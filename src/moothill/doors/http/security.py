@@ -57,8 +57,9 @@ class Entrance:
         principal = await self.gate.authenticate(headers.secret)
         if headers.tenant is not None:
             principal = await enter_tenant(self.database, principal, headers.tenant)
-        local = LocalExecutor(self.runtime, principal, door="http")
-        return local if headers.view_as is None else await self._view(local, headers.view_as)
+        if headers.view_as is not None:
+            principal = await self._view(principal, headers)
+        return LocalExecutor(self.runtime, principal, door="http", address=headers.address)
 
     def forget(self) -> None:
         """Trust no cached answer any more: a key or a tenant changed."""
@@ -69,13 +70,15 @@ class Entrance:
         """Look agents up again: one changed."""
         self._views.clear()
 
-    async def _view(self, local: LocalExecutor, agent: str) -> LocalExecutor:
-        place = (local.principal.key, local.principal.tenant, agent)
+    async def _view(self, principal: Principal, headers: RequestHeaders) -> Principal:
+        assert headers.view_as is not None
+        place = (principal.key, principal.tenant, headers.view_as)
         known = self._views.get(place)
         if known is not None and time.monotonic() < known[0]:
-            return LocalExecutor(self.runtime, known[1], door="http")
-        seen = await view_as(local, agent)
+            return known[1]
+        local = LocalExecutor(self.runtime, principal, door="http", address=headers.address)
+        seen = (await view_as(local, headers.view_as)).principal
         if len(self._views) >= _MOST_VIEWS:
             self._views.clear()
-        self._views[place] = (time.monotonic() + _VIEW_SECONDS, seen.principal)
+        self._views[place] = (time.monotonic() + _VIEW_SECONDS, seen)
         return seen
