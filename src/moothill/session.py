@@ -145,9 +145,7 @@ async def enter_tenant(database: Database, principal: Principal, reference: str)
         raise TenantUnknown(f"There is no tenant {reference!r} that this key may enter.")
     # Who holds the database's DSN works as the tenant; who comes with a key comes as a visitor.
     home = None if principal.key is None else principal.home or principal.tenant
-    return replace(
-        principal, tenant=found["id"], tenant_slug=found["slug"], home=None if home == found["id"] else home
-    )
+    return replace(principal, tenant=found["id"], tenant_slug=found["slug"], home=None if home == found["id"] else home)
 
 
 async def view_as(local: LocalExecutor, agent: str) -> LocalExecutor:
