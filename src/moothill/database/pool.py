@@ -67,6 +67,7 @@ class Database:
         self._share = max(1, int(settings.pool_max * settings.tenant_share))
         self._plans = Plans()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._sweeping: asyncio.Task[None] | None = None
         self.is_pooled_outside = False
         self.written: Callable[[UUID], None] | None = None
 
@@ -116,6 +117,9 @@ class Database:
 
     async def close(self) -> None:
         """Let running calls end, then close every connection."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
         if self._pool is not None:
             await self._pool.close(timeout=10)
             self._pool = None
@@ -138,11 +142,20 @@ class Database:
             await gate.acquire()
         try:
             async with self._pool.connection(timeout=wait) as connection:
-                yield connection
+                try:
+                    yield connection
+                finally:
+                    if connection.closed:
+                        self._sweep()
         except PoolTimeout:
             raise await self._why_none() from None
         finally:
             gate.release()
+
+    def _sweep(self) -> None:
+        """Look at every idle connection: where one is lost, the server may have gone, and all others with it."""
+        if self._pool is not None and (self._sweeping is None or self._sweeping.done()):
+            self._sweeping = asyncio.create_task(self._pool.check(), name="pool-sweep")
 
     async def _why_none(self) -> MoothillError:
         """What to say when no connection came free in time: all are taken, or the server is gone."""

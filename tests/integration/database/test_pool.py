@@ -296,3 +296,23 @@ async def test_a_lock_is_waited_for_as_long_as_the_setting_says(open_pool: OpenP
         with pytest.raises(LockTimeout):
             await run_plain(two, "select pg_advisory_lock(hashtext('held'))")
         await one.execute("select pg_advisory_unlock_all()")
+
+
+async def test_one_lost_connection_has_all_others_looked_at(open_pool: OpenPool, server: EmbeddedServer) -> None:
+    """After a restart of the server every connection of the pool is dead; callers meet one of them, not each."""
+    database = await open_pool(pool_min=4, pool_max=4, tenant_share=1.0)
+    async with AsyncExitStack() as held:
+        taken = [await held.enter_async_context(database.connection(uuid4())) for _ in range(4)]
+        pids = [each.info.backend_pid for each in taken]
+    async with administrator(server) as admin:
+        for pid in pids:
+            await scalar(admin, "select pg_terminate_backend(%s, 5000)", pid)
+    with pytest.raises(Unavailable):
+        async with database.connection(uuid4()) as connection:
+            await run_plain(connection, "select 1 as n")
+    assert database._sweeping is not None
+    await database._sweeping
+    for _ in range(8):
+        async with database.connection(uuid4()) as connection:
+            assert connection.info.backend_pid not in pids
+            assert await run_plain(connection, "select 1 as n") == [{"n": 1}]
