@@ -112,11 +112,13 @@ class _Query:
     statement: Statement
     row: Any
     adapter: TypeAdapter[Any] = field(init=False)
+    all_rows: TypeAdapter[Any] = field(init=False)
     is_scalar: bool = field(init=False)
     names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.adapter = TypeAdapter(self.row)
+        self.all_rows = TypeAdapter(list[self.row])  # type: ignore[name-defined]  # known when the class is made
         self.is_scalar = not (inspect.isclass(self.row) and hasattr(self.row, "model_fields"))
         self.names = frozenset(_PARAMETER.findall(self.statement.sql)) - {"tenant"}
 
@@ -148,13 +150,22 @@ class _Query:
         try:
             return self.adapter.validate_python(next(iter(row.values())) if self.is_scalar else row)
         except (ValidationError, StopIteration) as error:
-            # Never the value: what does not fit may be a secret, or another tenant's.
-            column = "its column"
-            if isinstance(error, ValidationError):
-                first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-                column = ".".join(map(str, first["loc"])) or column
-            kind = getattr(self.row, "__name__", str(self.row))
-            raise Internal(f"{self.statement.place} gave a row that is no {kind}: {column} does not fit.") from None
+            raise self._misfit(error, place=0) from None
+
+    def _every(self, rows: Sequence[Mapping[str, Any]]) -> Any:
+        try:
+            return self.all_rows.validate_python([next(iter(row.values())) for row in rows] if self.is_scalar else rows)
+        except (ValidationError, StopIteration) as error:
+            raise self._misfit(error, place=1) from None
+
+    def _misfit(self, error: Exception, *, place: int) -> Internal:
+        """What to say of a row that is none: never its value, which may be a secret, or another tenant's."""
+        column = "its column"
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            column = ".".join(map(str, first["loc"][place:])) or column
+        kind = getattr(self.row, "__name__", str(self.row))
+        return Internal(f"{self.statement.place} gave a row that is no {kind}: {column} does not fit.")
 
 
 class One(_Query, Generic[T]):
@@ -185,7 +196,8 @@ class Many(_Query, Generic[T]):
 
     async def __call__(self, **parameters: Any) -> list[T]:
         """Run it."""
-        return [self._row(row) for row in await self._rows(parameters)]
+        found: list[T] = self._every(await self._rows(parameters))
+        return found
 
 
 class Run(_Query):
