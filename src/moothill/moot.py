@@ -14,6 +14,7 @@ from .kernel.service import SERVICES, Executor, Service
 from .registry.agents import Agents
 from .registry.capabilities import Capabilities
 from .registry.search import Search
+from .tenancy.audit import Audit
 from .tenancy.keys import Keys
 from .tenancy.sharing import Sharing
 from .tenancy.tenants import Tenants
@@ -36,6 +37,7 @@ class Moot:
     tenants: Tenants
     keys: Keys
     sharing: Sharing
+    audit: Audit
     operations: Operations
     events: Events
     jobs: Jobs

@@ -17,6 +17,8 @@ MakeDatabase = Callable[[], Awaitable[str]]
 
 # Each breaks one guard the way a careless change would; the self-check must name that guard.
 MUTATIONS = {
+    "append_only_logs": ["alter table moothill.events disable trigger keep_rows"],
+    "append_only_logs as a whole": ["drop trigger keep_whole on moothill.access_log_default"],
     "forced_row_security": ["alter table moothill.idempotency_keys no force row level security"],
     "forced_row_security on a partition": ["alter table moothill.events_default disable row level security"],
     "forced_row_security on a new table": [

@@ -171,6 +171,17 @@ cross join lateral aclexplode(d.defaclacl) as acl
 where d.defaclnamespace in ('moothill'::regnamespace, 'mt'::regnamespace) and d.defaclobjtype in ('r', 'S')
   and acl.grantee <> d.defaclrole;
 
+-- name: append_only_logs
+-- What was logged is neither changed nor taken back by any role: a trigger on the rows, and one on the whole of each part.
+select format('%s may be rewritten: it lacks %s', c.oid::regclass, wanted.name) as fault
+from (values ('moothill.events'::regclass), ('moothill.access_log'::regclass)) as log (id)
+join lateral (select log.id as oid union all select i.inhrelid from pg_inherits i where i.inhparent = log.id) c on true
+cross join (values ('keep_rows', 27), ('keep_whole', 34)) as wanted (name, kind)
+where not exists (
+  select from pg_trigger t
+  where t.tgrelid = c.oid and t.tgname = wanted.name and t.tgtype = wanted.kind and t.tgenabled in ('O', 'A')
+    and t.tgfoid = 'mt.refuse_change()'::regprocedure);
+
 -- name: serving_role
 -- Operations run as moothill_app, never as an owner or a superuser.
 select format('the service is connected as %s instead of moothill_app', current_user) as fault

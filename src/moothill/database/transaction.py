@@ -28,9 +28,9 @@ _ROLLBACK = compile_statement("rollback")
 _CONTEXT = compile_statement("select mt.set_context(%(tenant)s, %(actor)s, %(kind)s, %(milliseconds)s)")
 _EVENT = compile_statement("""
 insert into events (tenant_id, id, kind, version, subject, subjects, actor, actor_kind, actor_name,
-                    real_actor, operation, request, reason, payload)
+                    real_actor, operation, request, reason, payload, changes)
 values (%(tenant)s, %(id)s, %(kind)s, %(version)s, %(subject)s, %(subjects)s, %(actor)s, %(actor_kind)s,
-        %(actor_name)s, %(real_actor)s, %(operation)s, %(request)s, %(reason)s, %(payload)s::jsonb)
+        %(actor_name)s, %(real_actor)s, %(operation)s, %(request)s, %(reason)s, %(payload)s::jsonb, %(changes)s::jsonb)
 """)
 _CLAIM_KEY = """
 insert into idempotency_keys (tenant_id, actor, operation, key, digest, claimed_at)
@@ -242,4 +242,5 @@ class PooledTransaction:
             "request": call.request_id,
             "reason": event.reason,
             "payload": dumps(event.payload),
+            "changes": None if event.changes is None else dumps(event.changes),
         }

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
+from .changes import Side, changes_of
 from .errors import Internal
 from .events import EventPayload, PendingEvent
 from .identifiers import NOBODY, uuid7
@@ -187,6 +188,8 @@ class Context:
         *,
         subject: UUID | None = None,
         subjects: Sequence[UUID] = (),
+        before: Side = None,
+        after: Side = None,
     ) -> None:
         """Append an event to the log, in this call's own transaction, when it commits.
 
@@ -194,6 +197,8 @@ class Context:
             payload: what happened; its class names the kind.
             subject: the one thing it happened to.
             subjects: the things a batch call touched, when there are several.
+            before: the thing as it was, for the audit; see `changes_of` for what is kept of it.
+            after: the thing as it is from now on.
         """
         if self.read_only:
             raise Internal(f"{self.operation} is declared a read and may not record {payload.kind}.")
@@ -210,6 +215,7 @@ class Context:
                 operation=self.operation,
                 reason=self.options.reason,
                 payload=payload.model_dump(mode="json"),
+                changes=None if before is None and after is None else changes_of(before, after),
             )
         )
 

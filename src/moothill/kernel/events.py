@@ -64,6 +64,7 @@ class PendingEvent:
     operation: str
     reason: str | None
     payload: Mapping[str, Any]
+    changes: Mapping[str, Any] | None = None
 
 
 class Event(BaseModel):

@@ -111,6 +111,10 @@ begin
                  child, parent, mt.uuid7_floor(first), mt.uuid7_floor(next));
   perform mt.protect_partition(format('moothill.%I', child)::regclass);
   execute format('comment on table moothill.%I is %L', child, format('%s of %s.', base, to_char(month, 'YYYY-MM')));
+  -- A log that nobody may empty hands that on, which partitions do not inherit.
+  if exists (select from pg_trigger t where t.tgrelid = parent and t.tgname = 'keep_whole') then
+    perform mt.keep_whole(format('moothill.%I', child)::regclass, base);
+  end if;
   return true;
 end $$;
 comment on function mt.add_month(regclass, date) is

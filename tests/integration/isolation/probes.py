@@ -18,6 +18,7 @@ PROBES: Mapping[str, Probe] = {
         rows.deletes,
         rows.truncates,
         rows.partitions_past_their_parents,
+        rows.rewritten_logs,
         paths.views,
         paths.owners,
         paths.roles,

@@ -15,12 +15,16 @@ __all__ = [
     "deletes",
     "inserts",
     "partitions_past_their_parents",
+    "rewritten_logs",
     "selects",
     "truncates",
     "updates",
 ]
 
 APP = "moothill_app"
+LOGS = ("events", "access_log")
+# restrict_violation: the trigger's own word.
+KEPT = "23001"
 
 
 async def selects(ground: Ground) -> list[str]:
@@ -160,6 +164,23 @@ async def truncates(ground: Ground) -> list[str]:
                 outcome = await ground.attempt(f"truncate moothill.{relation.name} cascade", role=role, tenant=tenant)
                 if outcome.state != REFUSED:
                     found.append(f"{relation.name}: {role} may empty it: {outcome}")
+    return found
+
+
+async def rewritten_logs(ground: Ground) -> list[str]:
+    """What was logged stays as it is, whoever asks: here the superuser (C10, C25)."""
+    found: list[str] = []
+    for relation in (*ground.catalog.tables, *ground.catalog.partitions):
+        if not relation.name.startswith(LOGS):
+            continue
+        for statement in (
+            f"update moothill.{relation.name} set operation = 'another'",
+            f"delete from moothill.{relation.name}",
+            f"truncate moothill.{relation.name}",
+        ):
+            outcome = await ground.attempt(statement, role="postgres", tenant=None)
+            if outcome.state != KEPT:
+                found.append(f"{relation.name}: {statement}: {outcome}")
     return found
 
 

@@ -13,6 +13,8 @@ from tests.integration.isolation.probes import PROBES
 
 # guard -> the changes that lose it, and the attack that must notice. Never committed.
 LOST: dict[str, tuple[list[str], str]] = {
+    "append_only_logs": (["alter table moothill.events disable trigger keep_rows"], "rewritten_logs"),
+    "append_only_logs as a whole": (["drop trigger keep_whole on moothill.access_log_default"], "rewritten_logs"),
     "forced_row_security": (["alter table moothill.agent_skills disable row level security"], "selects"),
     "forced_row_security on the owner": (["alter table moothill.agents no force row level security"], "owners"),
     "forced_row_security on a partition": (

@@ -65,13 +65,14 @@ async def test_the_gate_is_flushed_now_and_then_and_told_of_changed_keys(world: 
     worker = Worker(runtime, session.database, session.settings, gate, pace=pace)
     running = asyncio.create_task(worker.run())
     await asyncio.wait_for(gate.flushed.wait(), 5)
+    one, two = [await world.moot.keys.create(name="k", scopes=["agents:read"]) for _ in range(2)]
     before = gate.forgotten
-    await world.moot.keys.create(name="k", scopes=["agents:read"])
+    await world.moot.keys.revoke(key=one.key.id)
     assert gate.forgotten > before
     await worker.stop()
     await running
     after = gate.forgotten
-    await world.moot.keys.create(name="k", scopes=["agents:read"])
+    await world.moot.keys.revoke(key=two.key.id)
     assert gate.forgotten == after
 
 

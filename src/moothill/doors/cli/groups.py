@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 # Group -> first line of its help.
 GROUPS: dict[str, str] = {
     "agents": "Agents: register, find, watch, and choose them.",
+    "audit": "The audit: who changed what, from what to what, and as whom.",
     "capabilities": "What agents can do, under which names, how surely, and what shows it.",
     "events": "The log of writes: what happened, in an order that readers can resume.",
     "jobs": "Long work that runs in the background, and what runs by itself.",

@@ -39,6 +39,8 @@ def group_app(group: str) -> typer.Typer:
     """The commands of one group."""
     service = SERVICES[group]
     app = typer.Typer(help=(service.__doc__ or "").strip(), no_args_is_help=True)
+    # With this it stays a group though it may have one command only.
+    app.callback()(lambda: None)
     for verb, operation in service.operations.items():
         app.command(
             verb.replace("_", "-"),

@@ -75,10 +75,14 @@ async def set_status(
             status=found.status,
         )
     await Search(self.executor).touch([SearchTouch(id=moved.id, status=moved.status)])
+    after = Agent(**moved.model_dump(exclude={"old_status"}))
     context().record(
-        AgentStatusChanged(agent_id=moved.agent_id, old=moved.old_status, new=status, reason=reason), subject=moved.id
+        AgentStatusChanged(agent_id=moved.agent_id, old=moved.old_status, new=status, reason=reason),
+        subject=moved.id,
+        before=found,
+        after=after,
     )
-    return Agent(**moved.model_dump(exclude={"old_status"}))
+    return after
 
 
 @operation(
@@ -95,7 +99,7 @@ async def deactivate(self: Service, *, agent: AgentReference, reason: StatusReas
         raise AgentIsDeactivated(f"Agent {found.agent_id} was just deactivated.", agent=found.agent_id)
     able = await capabilities_of([gone.id])
     await Search(self.executor).remove([gone.id, *(each.id for each in able)])
-    context().record(AgentDeactivated(agent_id=gone.agent_id), subject=gone.id)
+    context().record(AgentDeactivated(agent_id=gone.agent_id), subject=gone.id, before=found, after=gone)
     if found.status != gone.status:
         context().record(
             AgentStatusChanged(agent_id=gone.agent_id, old=found.status, new=gone.status, reason=reason),
@@ -124,7 +128,7 @@ async def reactivate(self: Service, *, agent: AgentReference) -> Agent:
     search = Search(self.executor)
     entries = [agent_entry(back), *map(capability_entry, await capabilities_of([back.id]))]
     await search.put(entries, await search.vectors_of(entries))
-    context().record(AgentReactivated(agent_id=back.agent_id), subject=back.id)
+    context().record(AgentReactivated(agent_id=back.agent_id), subject=back.id, before=found, after=back)
     return back
 
 

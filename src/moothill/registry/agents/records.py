@@ -171,6 +171,8 @@ async def update(
             agent_id=changed.agent_id, fields=sorted(changes.model_fields_set), record_version=changed.version
         ),
         subject=changed.id,
+        before=found,
+        after=changed,
     )
     return changed
 

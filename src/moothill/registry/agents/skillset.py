@@ -123,7 +123,8 @@ async def remove_skill(self: Service, *, agent: AgentReference, skill: SkillName
     removed = await sql.remove(agent=found.id, skill=rules.canonical_skill(skill))
     if removed is None:
         raise await _unknown_skill(found, skill)
-    context().record(SkillRemoved(agent_id=found.agent_id, skill=removed.name), subject=found.id)
+    event = SkillRemoved(agent_id=found.agent_id, skill=removed.name)
+    context().record(event, subject=found.id, before=removed)
     return removed
 
 

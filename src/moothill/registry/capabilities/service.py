@@ -186,6 +186,8 @@ class Capabilities(Service, group="capabilities"):
                 capability=changed.id, name=changed.name, fields=sorted(given), record_version=changed.version
             ),
             subject=changed.agent,
+            before=found,
+            after=changed,
         )
         return changed
 
@@ -202,6 +204,8 @@ class Capabilities(Service, group="capabilities"):
         context().record(
             CapabilityValidated(capability=judged.id, name=judged.name, old=found.validation_status, note=note),
             subject=judged.agent,
+            before=found,
+            after=judged,
         )
         return judged
 
@@ -220,6 +224,8 @@ class Capabilities(Service, group="capabilities"):
         context().record(
             CapabilityRejected(capability=judged.id, name=judged.name, old=found.validation_status, note=note),
             subject=judged.agent,
+            before=found,
+            after=judged,
         )
         return judged
 
@@ -280,7 +286,8 @@ class Capabilities(Service, group="capabilities"):
         if removed is None:
             raise await _unknown(capability, agent)
         await Search(self.executor).remove([removed.id])
-        context().record(CapabilityRemoved(capability=removed.id, name=removed.name), subject=removed.agent)
+        event = CapabilityRemoved(capability=removed.id, name=removed.name)
+        context().record(event, subject=removed.agent, before=removed)
         return removed
 
     @remove.plan

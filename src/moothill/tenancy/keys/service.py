@@ -120,9 +120,10 @@ class Keys(Service, group="keys"):
         if lacking:
             raise ScopeNotHeld(f"You do not hold {lacking[0]}, which that key has.", scope=lacking[0])
         successor = uuid7()
-        if await sql.end_(id=key, grace=grace, successor=successor) is None:
+        ended = await sql.end_(id=key, grace=grace, successor=successor)
+        if ended is None:
             raise _unknown(key)
-        context().record(KeyEnded(name=old.name, replaced_by=successor), subject=old.id)
+        context().record(KeyEnded(name=old.name, replaced_by=successor), subject=old.id, before=old, after=ended)
         lifetime = old.expires_at - old.created_at if old.expires_at else None
         return await self._issue(
             successor, old.name, old.actor_kind, old.actor_id, old.actor_name, old.scopes, lifetime
@@ -139,7 +140,8 @@ class Keys(Service, group="keys"):
         ended = await sql.end_(id=key, grace=None, successor=None)
         if ended is None:
             raise _unknown(key)
-        context().record(KeyEnded(name=ended.name), subject=ended.id)
+        was = ended.model_copy(update={"revoked_at": None})
+        context().record(KeyEnded(name=ended.name), subject=ended.id, before=was, after=ended)
         return ended
 
     @revoke.plan
@@ -184,7 +186,7 @@ class Keys(Service, group="keys"):
             # A key does not outlive the one that issued it.
             latest=context().principal.key_expires_at,
         )
-        context().record(KeyIssued(name=name, actor_kind=kind, scopes=list(scopes)), subject=key.id)
+        context().record(KeyIssued(name=name, actor_kind=kind, scopes=list(scopes)), subject=key.id, after=key)
         return IssuedKey(key=key, secret=secret)
 
 

@@ -69,7 +69,7 @@ class Sharing(Service, group="sharing"):
         new = await sql.set_level(level=level)
         if new is None:
             return _level(await sql.own())
-        context().record(LevelChanged(old=old.level, new=new.level), subject=new.tenant)
+        context().record(LevelChanged(old=old.level, new=new.level), subject=new.tenant, before=old, after=new)
         return _level(new)
 
     @operation(
@@ -119,7 +119,9 @@ class Sharing(Service, group="sharing"):
             expires_in=expires_in,
         )
         call.record(
-            SharingGranted(grantee=tenant, data_class=data_class, tag=tag, expires_at=made.expires_at), subject=made.id
+            SharingGranted(grantee=tenant, data_class=data_class, tag=tag, expires_at=made.expires_at),
+            subject=made.id,
+            after=made,
         )
         return made
 
@@ -129,7 +131,9 @@ class Sharing(Service, group="sharing"):
         ended = await sql.revoke(id=grant, actor=context().actor.id)
         if ended is None:
             return await _grant(grant)
-        context().record(GrantRevoked(grantee=ended.grantee, data_class=ended.data_class), subject=ended.id)
+        was = ended.model_copy(update={"revoked_at": None})
+        event = GrantRevoked(grantee=ended.grantee, data_class=ended.data_class)
+        context().record(event, subject=ended.id, before=was, after=ended)
         return ended
 
     @revoke.plan

@@ -61,7 +61,7 @@ class Tenants(Service, group="tenants"):
     ) -> Tenant:
         """Make a tenant."""
         tenant = await sql.create(id=uuid7(), slug=slug, project=project, name=name)
-        context().record(TenantCreated(slug=tenant.slug, name=tenant.name), subject=tenant.id)
+        context().record(TenantCreated(slug=tenant.slug, name=tenant.name), subject=tenant.id, after=tenant)
         return tenant
 
     @operation(effect="read", scope="platform:tenants", audience="operator", example={"tenant": "default"})
@@ -111,7 +111,7 @@ class Tenants(Service, group="tenants"):
         moved = await sql.move(id=found.id, old=rules.before(new), new=new, reason=reason)
         if moved is None:
             raise TenantStatusConflict(f"Tenant {found.slug} is {found.status}, so it cannot become {new}.")
-        context().record(TenantStatusChanged(slug=moved.slug, status=new), subject=moved.id)
+        context().record(TenantStatusChanged(slug=moved.slug, status=new), subject=moved.id, before=found, after=moved)
         return moved
 
     async def _find(self, reference: str) -> Tenant:

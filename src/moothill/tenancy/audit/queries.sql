@@ -1,0 +1,40 @@
+-- let: entry
+select e.id, e.occurred_at, e.kind, e.operation, e.subject, e.actor, e.actor_kind, e.actor_name, e.real_actor,
+       e.request, e.reason, e.payload, e.changes
+from events e
+
+-- name: page
+-- Writes of this tenant, newest first.
+-- returns: many
+{entry}
+where e.tenant_id = %(tenant)s and e.id < %(before)s
+  and (%(since)s::timestamptz is null
+       or e.occurred_at >= %(since)s
+          and e.id >= mt.uuid7_floor(greatest(%(since)s::timestamptz - interval '10 minutes', 'epoch')))
+  and (%(until)s::timestamptz is null or e.occurred_at < %(until)s)
+  and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
+  and (%(actor)s::uuid is null or e.actor = %(actor)s or e.real_actor = %(actor)s)
+  and (not %(changed)s or e.changes is not null)
+order by e.id desc
+limit %(size)s;
+
+-- name: page_of_subject
+-- Writes on one thing, newest first.
+-- returns: many
+{entry}
+where e.tenant_id = %(tenant)s and e.subject = %(subject)s and e.id < %(before)s
+  and (%(since)s::timestamptz is null
+       or e.occurred_at >= %(since)s
+          and e.id >= mt.uuid7_floor(greatest(%(since)s::timestamptz - interval '10 minutes', 'epoch')))
+  and (%(until)s::timestamptz is null or e.occurred_at < %(until)s)
+  and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
+  and (%(actor)s::uuid is null or e.actor = %(actor)s or e.real_actor = %(actor)s)
+  and (not %(changed)s or e.changes is not null)
+order by e.id desc
+limit %(size)s;
+
+-- name: one
+-- One write.
+-- returns: maybe
+{entry}
+where e.tenant_id = %(tenant)s and e.id = %(id)s;

@@ -1,0 +1,99 @@
+"""The audit: who changed what, from what to what, and as whom; written once, and read by auditors."""
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from moothill.database.embedded import EmbeddedServer
+from moothill.kernel.changes import REDACTED
+from moothill.kernel.errors import Forbidden
+from moothill.moot import Moot
+from moothill.registry.agents import AgentPatch
+from moothill.tenancy.audit.models import AuditEntry
+from tests.conftest import DATABASE
+
+
+def told(entry: AuditEntry) -> dict[str, tuple[object, object]]:
+    return {change.field: (change.before, change.after) for change in entry.changes}
+
+
+async def test_an_update_tells_each_field_before_and_after(moot: Moot) -> None:
+    ada = await moot.agents.register(agent_id="ada", name="Ada", description="Old.")
+    await moot.agents.update.options(reason="she asked")(
+        agent="ada",
+        version=ada.version,
+        changes=AgentPatch(description="New.", metadata={"api_key": "sk-1", "room": 7}),
+    )
+    entry = (await moot.audit.list(subject=ada.id, kind="agents.updated")).items[0]
+    assert told(entry)["description"] == ("Old.", "New.")
+    assert told(entry)["metadata"] == ({}, {"api_key": REDACTED, "room": 7})
+    assert {"version", "updated_at"}.isdisjoint(told(entry))
+    assert (entry.operation, entry.reason) == ("agents.update", "she asked")
+
+
+async def test_the_real_actor_is_named(moot: Moot) -> None:
+    """C25: not the role of the database, and not only the agent that an operator acts as."""
+    issued = await moot.keys.create(name="operator of the night", scopes=["*"])
+    operator = moot.with_key(issued.secret)
+    ada = await moot.agents.register(agent_id="ada", name="Ada")
+    await operator.view_as("ada").agents.set_status(agent="ada", status="offline")
+    entry = (await moot.audit.list(subject=ada.id, kind="agents.status_changed")).items[0]
+    assert (entry.actor, entry.actor_name, entry.real_actor) == (ada.id, "Ada", issued.key.actor_id)
+    assert told(entry)["status"] == ("idle", "offline")
+    found = (await moot.audit.list(actor=issued.key.actor_id)).items
+    assert entry.id in {each.id for each in found}
+
+
+async def test_what_ends_has_its_last_state_and_what_begins_its_first(moot: Moot, platform: Moot) -> None:
+    issued = await moot.keys.create(name="k", scopes=["agents:read"])
+    await moot.keys.revoke(key=issued.key.id)
+    ended, begun = (await moot.audit.list(subject=issued.key.id)).items
+    assert told(ended)["revoked_at"][0] is None
+    assert told(begun)["scopes"] == (None, ["agents:read"])
+    assert issued.secret not in f"{ended}{begun}"
+    await moot.sharing.set_level(level="federated")
+    (level,) = (await moot.audit.list(kind="sharing.")).items
+    assert told(level)["level"] == ("strict", "federated")
+
+
+async def test_filters_and_pages(moot: Moot, other: Moot) -> None:
+    began = datetime.now(UTC) - timedelta(minutes=1)
+    for number in range(3):
+        await moot.agents.register(agent_id=f"a{number}", name="A")
+    await moot.agents.set_status(agent="a1", status="offline")
+    page = await moot.audit.list(kind="agents.", limit=2)
+    rest = await moot.audit.list(kind="agents.", limit=2, cursor=page.next)
+    assert [each.kind for each in (*page.items, *rest.items)] == ["agents.status_changed", *3 * ["agents.registered"]]
+    assert [each.kind for each in (await moot.audit.list(kind="agents.", changed=True)).items] == [
+        "agents.status_changed"
+    ]
+    assert len((await moot.audit.list(kind="agents.", since=began)).items) == 4
+    assert (await moot.audit.list(until=began)).items == []
+    assert (await other.audit.list(kind="agents.")).items == []
+
+
+async def test_auditors_read_it_and_others_do_not(moot: Moot, server: EmbeddedServer) -> None:
+    reader = moot.with_key((await moot.keys.create(name="r", scopes=["events:read"])).secret)
+    with pytest.raises(Forbidden):
+        await reader.audit.list()
+    auditor = moot.with_key((await moot.keys.create(name="a", scopes=["audit:read"])).secret)
+    assert (await auditor.audit.list()).items
+    async with await psycopg.AsyncConnection.connect(server.dsn("admin", DATABASE), autocommit=True) as admin:
+        await admin.execute("set role moothill_readonly")
+        await admin.execute("select kind from moothill.events limit 1")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await admin.execute("select changes from moothill.events limit 1")
+        await admin.execute("reset role; set role moothill_auditor")
+        await admin.execute("select changes from moothill.events limit 1")
+
+
+async def test_a_new_month_of_a_log_cannot_be_emptied_either(server: EmbeddedServer, platform: Moot) -> None:
+    """C10: TRUNCATE passes by row triggers, and partitions inherit none of a statement."""
+    async with (
+        await psycopg.AsyncConnection.connect(server.dsn("admin", DATABASE), autocommit=True) as admin,
+        admin.transaction(force_rollback=True),
+    ):
+        await admin.execute("select mt.add_month('moothill.events', '2031-05-01')")
+        with pytest.raises(psycopg.errors.RestrictViolation, match="append-only"):
+            await admin.execute("truncate moothill.events_2031_05")
