@@ -201,6 +201,8 @@ create index events_agent_status_idx on moothill.events (tenant_id, subject, id)
 -- A key of an agent that was deactivated opens nothing; the gate that finds keys looks before any tenant is known.
 grant select (tenant_id, id, deactivated_at) on moothill.agents to moothill_gate;
 create policy gate_rows on moothill.agents for select to moothill_gate using (true);
+-- Its result grows by a column; nobody has called it yet.
+-- squawk-ignore ban-drop-function
 drop function moothill.gate_key_find(bytea);
 create function moothill.gate_key_find(wanted bytea)
   returns table (id uuid, tenant_id uuid, tenant_slug text, tenant_status text, actor_kind text, actor_id uuid,
