@@ -9,7 +9,7 @@ from moothill.database.embedded import EmbeddedServer
 from moothill.kernel.changes import REDACTED
 from moothill.kernel.errors import Forbidden
 from moothill.moot import Moot
-from moothill.registry.agents import AgentPatch
+from moothill.registry.agents import AgentPatch, Heartbeat
 from moothill.tenancy.audit.models import AuditEntry
 from tests.conftest import DATABASE
 
@@ -65,10 +65,9 @@ async def test_filters_and_pages(moot: Moot, other: Moot) -> None:
     page = await moot.audit.list(kind="agents.", limit=2)
     rest = await moot.audit.list(kind="agents.", limit=2, cursor=page.next)
     assert [each.kind for each in (*page.items, *rest.items)] == ["agents.status_changed", *3 * ["agents.registered"]]
-    assert [each.kind for each in (await moot.audit.list(kind="agents.", changed=True)).items] == [
-        "agents.status_changed"
-    ]
-    assert len((await moot.audit.list(kind="agents.", since=began)).items) == 4
+    await moot.agents.heartbeat(beats=[Heartbeat(agent="a1", status="busy")])
+    assert len((await moot.audit.list(kind="agents.", changed=True)).items) == 4
+    assert len((await moot.audit.list(kind="agents.reg", since=began)).items) == 3
     assert (await moot.audit.list(until=began)).items == []
     assert (await other.audit.list(kind="agents.")).items == []
 

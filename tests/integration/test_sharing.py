@@ -10,6 +10,7 @@ from moothill.database.embedded import EmbeddedServer
 from moothill.kernel.errors import Forbidden, Invalid, MoothillError, NotFound
 from moothill.kernel.settings import Settings
 from moothill.moot import Moot
+from moothill.registry.agents import AgentDetails, Agents
 from moothill.registry.capabilities.models import NewCapability
 from moothill.tenancy.sharing.errors import (
     GranteeUnknown,
@@ -36,7 +37,13 @@ async def share(owner: Moot, grantee: Moot, data_class: str = "agents", **more: 
 
 
 async def people(moot: Moot) -> None:
-    await moot.agents.register(agent_id="ada", name="Ada", tags=["public"], description="Writes engines.")
+    await moot.agents.register(
+        agent_id="ada",
+        name="Ada",
+        tags=["public"],
+        description="Writes engines.",
+        details=AgentDetails(metadata={"api_key": "sk-hers"}),
+    )
     await moot.agents.register(agent_id="bob", name="Bob", description="Keeps secrets.")
     await moot.capabilities.add(agent="ada", capabilities=[NewCapability(name="send messages to a Slack channel")])
 
@@ -78,6 +85,7 @@ async def test_what_is_granted_is_read_and_nothing_else(moot: Moot, other: Moot)
     assert {agent.name for agent in (await other.sharing.agents(owner=owner)).items} == {"Ada", "Bob"}
     ada = await other.sharing.agent(owner=owner, agent="ada")
     assert ada.id == (await moot.agents.get(agent="ada")).id
+    assert "sk-hers" not in ada.model_dump_json()
     assert [hit.title for hit in (await other.sharing.find(owner=owner, text="engines", limit=1)).hits] == ["Ada"]
     with pytest.raises(NotShared, match="capabilities"):
         await other.sharing.capabilities(owner=owner, agent="ada")
@@ -97,6 +105,42 @@ async def test_agents_alone_do_not_tell_what_they_can_do(moot: Moot, other: Moot
     assert hits[0].title == "Ada"
     assert hits[0].why.through is not None
     assert len((await other.sharing.capabilities(owner=owner, agent="ada")).items) == 1
+
+
+async def test_a_search_owes_nothing_to_what_is_not_shared(moot: Moot, other: Moot) -> None:
+    """What agents can do neither shows, brings them up nor pushes others out; and no count is over what is hidden."""
+    await people(moot)
+    await share(moot, other)
+    owner, question = await slug_of(moot), "send messages to a Slack channel"
+    hits = (await other.sharing.find(owner=owner, text=question, limit=2)).hits
+    assert {hit.title for hit in hits} == {"Ada", "Bob"}
+    assert all(hit.why.text_score is None and hit.why.through is None for hit in hits)
+    found = await other.sharing.find(owner=owner, text="zzz", limit=1)
+    assert (found.notes, found.timing.database_ms) == ([], 0)
+    # Capabilities of some do not open those of others.
+    await share(moot, other, "capabilities", tag="public")
+    hits = (await other.sharing.find(owner=owner, text=question)).hits
+    assert all(hit.why.through is None for hit in hits)
+
+
+async def test_a_grant_that_ends_during_a_read_shows_nothing(
+    server: EmbeddedServer, moot: Moot, other: Moot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry in the log is written only while the grant holds, and no answer goes out without it."""
+    await people(moot)
+    grant = await share(moot, other)
+    owner, body = await slug_of(moot), Agents.operations["list"].body
+
+    async def slow(service: object, **given: object) -> object:
+        found = await body(service, **given)
+        async with await psycopg.AsyncConnection.connect(server.dsn("admin", DATABASE), autocommit=True) as admin:
+            await admin.execute("update moothill.sharing_grants set revoked_at = now() where id = %s", [grant])
+        return found
+
+    monkeypatch.setattr(Agents.operations["list"], "body", slow)
+    with pytest.raises(NotShared, match="no more"):
+        await other.sharing.agents(owner=owner)
+    assert (await moot.sharing.accesses()).items == []
 
 
 async def test_a_grant_with_a_tag_hides_the_rest_without_a_trace(moot: Moot, other: Moot) -> None:
@@ -221,17 +265,26 @@ async def test_a_key_of_the_platform_in_another_tenant_is_a_visitor(
     owner = await slug_of(moot)
     home = (await platform.sharing.level()).tenant
     async with serving(server.dsn("app", DATABASE), settings) as live:
-        key = await live.key(platform, "agents:read", "agents:write", "platform:tenants")
+        key = await live.key(platform, "agents:read", "agents:write", "operations:batch", "platform:tenants")
         async with live.client(key, **{"Moothill-Tenant": owner}) as client:
             assert (await client.get("/v1/agents/get", params={"agent": "ada"})).status_code == 200
             assert (await client.post("/v1/agents/deactivate", json={"agent": "bob"})).status_code == 200
+            assert (await client.get("/v1/agents/get", params={"agent": "adda"})).status_code == 404
+            await client.post("/v1/agents/deactivate", json={"agent": "ada"}, headers={"Moothill-Dry-Run": "true"})
+            calls = [{"operation": "agents.get", "arguments": {"agent": "ada"}, "label": "a"}]
+            assert (await client.post("/v1/operations/batch", json={"calls": calls})).status_code == 200
         async with live.client(await live.key(moot, "agents:read")) as client:
             assert (await client.get("/v1/agents/get", params={"agent": "ada"})).status_code == 200
     entries = (await moot.sharing.accesses()).items
-    assert [(each.accessor, each.kind, each.data_class, each.rows, str(each.address)) for each in entries] == [
-        (home, "write", "agents", None, "127.0.0.1"),
-        (home, "read", "agents", 1, "127.0.0.1"),
+    assert [(each.operation, each.kind, each.rows) for each in entries] == [
+        ("agents.get", "read", 1),
+        ("operations.batch", "write", None),
+        ("agents.deactivate", "read", 1),
+        ("agents.get", "read", 0),
+        ("agents.deactivate", "write", None),
+        ("agents.get", "read", 1),
     ]
+    assert {(each.accessor, str(each.address)) for each in entries} == {(home, "127.0.0.1")}
 
 
 async def test_the_log_of_accesses_is_written_once_and_never_changed(server: EmbeddedServer, moot: Moot) -> None:

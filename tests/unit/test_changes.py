@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr
@@ -51,6 +52,58 @@ def test_a_long_value_is_there_by_its_digest() -> None:
     (_, kept) = changes_of(None, {"text": "x" * 100_000})["text"]
     assert kept["characters"] == 100_002
     assert len(kept["sha256"]) == 64
+
+
+class Inner(BaseModel):
+    """A part with a secret of its own."""
+
+    phrase: str = Field(json_schema_extra={"secret": True})
+
+
+class Outer(BaseModel):
+    """A thing with parts."""
+
+    parts: list[Inner] = []
+    hidden: SecretStr = SecretStr("a")
+    number: int = 0
+
+
+def test_models_within_are_looked_into() -> None:
+    found = changes_of(Outer(), Outer(parts=[Inner(phrase="open sesame")], hidden=SecretStr("b"), number=2**70))
+    assert found == {"hidden": [REDACTED, REDACTED], "number": [0, str(2**70)], "parts": [[], [{"phrase": REDACTED}]]}
+    assert changes_of(None, {"parts": [Inner(phrase="open sesame")]}) == {"parts": [None, [{"phrase": REDACTED}]]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"api-key": "hunter2"},
+        {"X-API-Key": "hunter2"},
+        {"private-key": "hunter2"},
+        {"access_key": "hunter2"},
+        {"pwd": "hunter2"},
+        {"passkey": "hunter2"},
+        {"auth": "Bearer hunter2hunter2"},
+        {"Cookie": "hunter2"},
+        {"pin": "hunter2"},
+        {"dsn": "hunter2"},
+        {"refresh_token": "hunter2"},
+        [{"name": "OPENAI_API_KEY", "value": "hunter2"}],
+        ["serve", "--api-key", "hunter2"],
+        "postgres://user:hunter2@host/database",
+        "use sk-hunter2hunter2 for it",
+        "Authorization: Bearer hunter2hunter2",
+        "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----",
+        "moot_hunter2hunter2hunter2",
+    ],
+)
+def test_secrets_are_found_by_name_place_and_form(value: Any) -> None:
+    assert "hunter2" not in orjson.dumps(changes_of(None, {"config": value})).decode()
+
+
+def test_what_only_sounds_like_a_secret_is_kept() -> None:
+    value = {"max_tokens": 512, "tokenizer": "bpe", "tokens": 3, "pinned": True, "author": "Ada", "spindle": 1}
+    assert changes_of(None, {"config": value}) == {"config": [None, value]}
 
 
 json_values = st.recursive(

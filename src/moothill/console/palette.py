@@ -65,7 +65,7 @@ class Palette:
     async def _look(self, words: str) -> None:
         found = self._fixed(words)
         self._show(found)
-        if len(words.strip()) < 2 or len(found) >= MOST_HITS or not self.visit.may("agents.list"):
+        if len(words.strip()) < 2 or not self.visit.may("agents.list"):
             return
         try:
             page = await self.visit.moot.agents.list(filter=AgentFilter(name_prefix=words.strip()), limit=5)

@@ -142,6 +142,7 @@ class Context:
             once), `committing` (COMMIT is on its way, so its outcome may stay unknown).
         turn: held by the nested call that runs; others of the same body wait for it.
         address: network address of the caller, where a server saw one.
+        joined: operation, arguments and rows of each call that joined this one from outside of the tenant.
     """
 
     principal: Principal
@@ -161,6 +162,7 @@ class Context:
     pending: list[PendingEvent] = field(default_factory=list)
     marks: set[str] = field(default_factory=set)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    joined: list[tuple[Any, Mapping[str, Any], int | None]] = field(default_factory=list, repr=False)
 
     @property
     def tenant(self) -> UUID:

@@ -22,8 +22,9 @@ from .nudges import Nudges
 from .operation import Operation
 from .service import REGISTRY, SERVICES, Service
 from .signature import canonical_arguments
+from .visits import Visits, counted
 
-__all__ = ["RETRIES", "LocalExecutor", "Runtime", "Transactions", "Unit", "Visits", "entered"]
+__all__ = ["RETRIES", "LocalExecutor", "Runtime", "Transactions", "Unit", "entered"]
 
 RETRIES = 6
 
@@ -80,16 +81,6 @@ class Transactions(Protocol):
         ...
 
 
-class Visits(Protocol):
-    """Writes down what a key does outside of its own tenant."""
-
-    async def visited(
-        self, call: Context, operation: Operation[Any, Any], arguments: Mapping[str, Any], result: Any = None
-    ) -> None:
-        """Log one call where it was made; an error keeps the caller from the answer."""
-        ...
-
-
 @dataclass(slots=True)
 class Runtime:
     """What all local executors of a process share."""
@@ -133,9 +124,7 @@ class LocalExecutor:
         outcome = "ok"
         try:
             async with _deadline(call):
-                if call.principal.home is None or around is not None or self.runtime.visits is None:
-                    return await self._run_root(operation, arguments, call)
-                return await self._visit(operation, arguments, call, self.runtime.visits)
+                return await self._run_root(operation, arguments, call)
         except errors.MoothillError as error:
             outcome = error.code
             if isinstance(error, errors.Forbidden) and operation.effect != "read":
@@ -162,7 +151,7 @@ class LocalExecutor:
         authorise(operation, call.principal)
         valid = operation.signature.validate(arguments)
         if call.principal.home is not None and self.runtime.visits is not None:
-            await self.runtime.visits.visited(call, operation, arguments)
+            await self.runtime.visits.visited(call, operation, arguments, None)
         iterator = operation.body(self.service_of(operation), **valid)
         try:
             while True:
@@ -201,6 +190,8 @@ class LocalExecutor:
             finally:
                 _current.reset(token)
                 call.transaction = None
+                if call.joined:
+                    await self._log_joined(call)
             await unit.finish(call)
         self.runtime.committed(call)
 
@@ -218,24 +209,45 @@ class LocalExecutor:
             owner=self.runtime,
         )
 
-    async def _visit(
-        self, operation: Operation[Any, Any], arguments: Mapping[str, Any], call: Context, visits: Visits
-    ) -> Any:
-        """A call from outside of the tenant: no write without its entry in the access log, and no answer either."""
-        authorise(operation, call.principal)
-        if operation.effect != "read":
-            await visits.visited(call, operation, arguments)
-            return await self._run_root(operation, arguments, call)
-        result = await self._run_root(operation, arguments, call)
-        await visits.visited(call, operation, arguments, result)
-        return result
-
     async def _run_root(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], call: Context) -> Any:
         if call.parent is None:
             # A page of a stream is no call of its own: a busy feed must not use up its reader's rate.
             self.runtime.instruments.admit(call)
         authorise(operation, call.principal)
         valid = operation.signature.validate(arguments)
+        if call.principal.home is None or call.parent is not None or self.runtime.visits is None:
+            return await self._perform(operation, valid, call)
+        return await self._visit(operation, arguments, valid, call, self.runtime.visits)
+
+    async def _visit(
+        self,
+        operation: Operation[Any, Any],
+        arguments: Mapping[str, Any],
+        valid: dict[str, Any],
+        call: Context,
+        visits: Visits,
+    ) -> Any:
+        """A call from outside of the tenant: no write without its entry in the access log, and no answer either."""
+        reads = operation.effect == "read" or call.options.dry_run
+        if not reads:
+            await visits.visited(call, operation, arguments, None)
+        rows = 0
+        try:
+            result = await self._perform(operation, valid, call)
+            rows = counted(result)
+            return result
+        finally:
+            if reads:
+                await visits.visited(call, operation, arguments, rows)
+            await self._log_joined(call)
+
+    async def _log_joined(self, call: Context) -> None:
+        """Log what joined a transaction that came from outside: each call of a batch is one of its own."""
+        assert self.runtime.visits is not None
+        for operation, arguments, rows in call.joined:
+            await self.runtime.visits.visited(call, operation, arguments, rows)
+
+    async def _perform(self, operation: Operation[Any, Any], valid: dict[str, Any], call: Context) -> Any:
         service = self.service_of(operation)
         body = operation.body
         if call.options.dry_run:
@@ -342,10 +354,20 @@ class LocalExecutor:
             around.marks.add("secret")
         # Calls that a body starts at once take turns: what one of them undoes must be its own.
         async with _deadline(inner), around.turn:
-            if is_read:
+            visited = around.principal.home is not None and self.runtime.visits is not None
+            if not is_read:
+                if visited:
+                    around.joined.append((operation, arguments, None))
+                return await self._undoable(body, service, valid, inner)
+            rows = 0
+            try:
                 with entered(inner):
-                    return await body(service, **valid)
-            return await self._undoable(body, service, valid, inner)
+                    result = await body(service, **valid)
+                rows = counted(result)
+                return result
+            finally:
+                if visited:
+                    around.joined.append((operation, arguments, rows))
 
     async def _undoable(self, body: Any, service: Service, valid: dict[str, Any], inner: Context) -> Any:
         """Run a nested write so that, when it fails and the body around it goes on, nothing of it is kept."""

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, LiteralString
+from typing import Any, Literal, LiteralString, get_args
 from uuid import UUID, uuid4
 
 import psycopg
@@ -18,7 +18,7 @@ import psycopg
 from moothill.moot import Moot
 from moothill.registry.agents import AgentDetails, Heartbeat, NewSkill
 from moothill.registry.capabilities import NewCapability, NewEvidence
-from moothill.tenancy.sharing.rules import CLASSES
+from moothill.tenancy.sharing.models import DataClass
 from tests.integration.isolation.catalog import Catalog
 
 __all__ = ["HANDLER", "LEASE", "MODEL", "Society", "copy_as_twin", "fill_up", "settle", "unfilled"]
@@ -187,7 +187,7 @@ async def _share(owner: Moot, reader: Moot) -> list[UUID]:
     """Let one tenant read all that another one can share; the ids of the grants."""
     await owner.sharing.set_level(level="shared")
     to = (await reader.sharing.level()).tenant
-    return [(await owner.sharing.grant(tenant=to, data_class=each)).id for each in CLASSES]
+    return [(await owner.sharing.grant(tenant=to, data_class=each)).id for each in get_args(DataClass)]
 
 
 def _card(marker: str, number: int) -> str:

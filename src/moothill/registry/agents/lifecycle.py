@@ -79,8 +79,8 @@ async def set_status(
     context().record(
         AgentStatusChanged(agent_id=moved.agent_id, old=moved.old_status, new=status, reason=reason),
         subject=moved.id,
-        before=found,
-        after=after,
+        before={"status": moved.old_status},
+        after={"status": moved.status, "status_reason": reason},
     )
     return after
 
@@ -99,7 +99,9 @@ async def deactivate(self: Service, *, agent: AgentReference, reason: StatusReas
         raise AgentIsDeactivated(f"Agent {found.agent_id} was just deactivated.", agent=found.agent_id)
     able = await capabilities_of([gone.id])
     await Search(self.executor).remove([gone.id, *(each.id for each in able)])
-    context().record(AgentDeactivated(agent_id=gone.agent_id), subject=gone.id, before=found, after=gone)
+    context().record(
+        AgentDeactivated(agent_id=gone.agent_id), subject=gone.id, after={"deactivated_at": gone.deactivated_at}
+    )
     if found.status != gone.status:
         context().record(
             AgentStatusChanged(agent_id=gone.agent_id, old=found.status, new=gone.status, reason=reason),
@@ -128,7 +130,9 @@ async def reactivate(self: Service, *, agent: AgentReference) -> Agent:
     search = Search(self.executor)
     entries = [agent_entry(back), *map(capability_entry, await capabilities_of([back.id]))]
     await search.put(entries, await search.vectors_of(entries))
-    context().record(AgentReactivated(agent_id=back.agent_id), subject=back.id, before=found, after=back)
+    context().record(
+        AgentReactivated(agent_id=back.agent_id), subject=back.id, before={"deactivated_at": found.deactivated_at}
+    )
     return back
 
 

@@ -104,6 +104,7 @@ async def register(
         AgentRegistered(agent_id=key, name=name, type=type, capabilities=len(added)),
         subject=agent.id,
         subjects=[each.id for each in added],
+        after=agent,
     )
     return agent
 

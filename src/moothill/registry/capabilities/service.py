@@ -204,8 +204,8 @@ class Capabilities(Service, group="capabilities"):
         context().record(
             CapabilityValidated(capability=judged.id, name=judged.name, old=found.validation_status, note=note),
             subject=judged.agent,
-            before=found,
-            after=judged,
+            before={"validation_status": found.validation_status},
+            after={"validation_status": judged.validation_status, "note": note},
         )
         return judged
 
@@ -224,8 +224,8 @@ class Capabilities(Service, group="capabilities"):
         context().record(
             CapabilityRejected(capability=judged.id, name=judged.name, old=found.validation_status, note=note),
             subject=judged.agent,
-            before=found,
-            after=judged,
+            before={"validation_status": found.validation_status},
+            after={"validation_status": judged.validation_status, "note": note},
         )
         return judged
 

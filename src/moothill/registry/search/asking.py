@@ -121,6 +121,7 @@ async def answer(
     limit: int,
     weights: SearchWeights | None = None,
     item: UUID | None = None,
+    through: bool = True,
 ) -> SearchResults:
     """What is found, in the caller's transaction.
 
@@ -131,6 +132,7 @@ async def answer(
         limit: most hits.
         weights: of the two lists.
         item: search with this item's own vector instead, for what is like it.
+        through: agents are also found through their capabilities.
 
     Raises:
         UnknownAgent: the filter names an agent that does not exist.
@@ -141,7 +143,7 @@ async def answer(
         mode = "vector"
     elif asked.vector is None:
         mode = "text"
-    is_lifting = kinds is not None and set(kinds) == {"agent"}
+    is_lifting = through and kinds is not None and set(kinds) == {"agent"}
     given = {
         "text": asked.text,
         "kinds": ["agent", "capability"] if is_lifting else None if kinds is None else list(kinds),

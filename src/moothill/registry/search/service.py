@@ -74,10 +74,13 @@ class Search(Service, group="search"):
         limit: Annotated[int, Field(ge=1, le=100, description="Most hits.")] = 10,
         vector: QueryVector | None = None,
         weights: Annotated[SearchWeights | None, Field(description="How much words and vector count.")] = None,
+        through: Annotated[
+            bool, Field(description="With agents as the only kind: they are also found through what they can do.")
+        ] = True,
     ) -> SearchResults:
         """Find what fits a description, best first, and say why each hit matched."""
         asked: Question = context().prepared
-        return await asking.answer(asked, kinds=kinds, filters=filters, limit=limit, weights=weights)
+        return await asking.answer(asked, kinds=kinds, filters=filters, limit=limit, weights=weights, through=through)
 
     @find.prepare
     async def _prepare_find(
@@ -90,6 +93,7 @@ class Search(Service, group="search"):
         limit: int = 10,
         vector: list[float] | None = None,
         weights: SearchWeights | None = None,
+        through: bool = True,
     ) -> Question:
         return await self.question(text=text, vector=vector, mode=mode)
 

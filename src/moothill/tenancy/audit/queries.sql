@@ -11,7 +11,8 @@ where e.tenant_id = %(tenant)s and e.id < %(before)s
   and (%(since)s::timestamptz is null
        or e.occurred_at >= %(since)s
           and e.id >= mt.uuid7_floor(greatest(%(since)s::timestamptz - interval '10 minutes', 'epoch')))
-  and (%(until)s::timestamptz is null or e.occurred_at < %(until)s)
+  and (%(until)s::timestamptz is null
+       or e.occurred_at < %(until)s and e.id < mt.uuid7_floor(%(until)s::timestamptz + interval '10 minutes'))
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s or e.real_actor = %(actor)s)
   and (not %(changed)s or e.changes is not null)
@@ -22,11 +23,13 @@ limit %(size)s;
 -- Writes on one thing, newest first.
 -- returns: many
 {entry}
-where e.tenant_id = %(tenant)s and e.subject = %(subject)s and e.id < %(before)s
+where e.tenant_id = %(tenant)s and (e.subject = %(subject)s or %(subject)s::uuid = any (e.subjects))
+  and e.id < %(before)s
   and (%(since)s::timestamptz is null
        or e.occurred_at >= %(since)s
           and e.id >= mt.uuid7_floor(greatest(%(since)s::timestamptz - interval '10 minutes', 'epoch')))
-  and (%(until)s::timestamptz is null or e.occurred_at < %(until)s)
+  and (%(until)s::timestamptz is null
+       or e.occurred_at < %(until)s and e.id < mt.uuid7_floor(%(until)s::timestamptz + interval '10 minutes'))
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s or e.real_actor = %(actor)s)
   and (not %(changed)s or e.changes is not null)

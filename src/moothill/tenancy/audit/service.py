@@ -46,7 +46,7 @@ class Audit(Service, group="audit"):
         kind: Annotated[
             str | None, Field(min_length=1, max_length=100, description="Only kinds that begin so, such as `keys.`.")
         ] = None,
-        changed: Annotated[bool, Field(description="Only writes that changed something that was there.")] = False,
+        changed: Annotated[bool, Field(description="Only writes that tell what they changed.")] = False,
         since: Annotated[AwareDatetime | None, Field(description="Only at or after this time.")] = None,
         until: Annotated[AwareDatetime | None, Field(description="Only before this time.")] = None,
         limit: PageSize = 50,

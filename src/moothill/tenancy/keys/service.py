@@ -123,7 +123,9 @@ class Keys(Service, group="keys"):
         ended = await sql.end_(id=key, grace=grace, successor=successor)
         if ended is None:
             raise _unknown(key)
-        context().record(KeyEnded(name=old.name, replaced_by=successor), subject=old.id, before=old, after=ended)
+        event = KeyEnded(name=old.name, replaced_by=successor)
+        was = ended.model_copy(update={"expires_at": old.expires_at, "replaced_by": None})
+        context().record(event, subject=old.id, before=was, after=ended)
         lifetime = old.expires_at - old.created_at if old.expires_at else None
         return await self._issue(
             successor, old.name, old.actor_kind, old.actor_id, old.actor_name, old.scopes, lifetime

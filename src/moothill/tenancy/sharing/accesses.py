@@ -1,7 +1,8 @@
 """Writing down who came from outside: in the tenant that was accessed, before the caller gets an answer."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -10,12 +11,28 @@ from ...kernel.context import Context
 from ...kernel.identifiers import uuid7
 from ...kernel.local import Transactions, entered
 from ...kernel.operation import Operation
-from ...kernel.paging import Page
 from ...kernel.signature import canonical_arguments
 from .models import AccessKind
 from .statements import sql
 
-__all__ = ["Accesses"]
+__all__ = ["Accesses", "Visit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One access from outside.
+
+    Attributes:
+        accessor: the tenant that the accessor belongs to.
+        rows: how many were given out; None where that is not known, as for a write or a stream.
+    """
+
+    accessor: UUID
+    kind: AccessKind
+    data_class: str
+    operation: Operation[Any, Any]
+    arguments: Mapping[str, Any]
+    rows: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +42,7 @@ class Accesses:
     database: Transactions
 
     async def visited(
-        self, call: Context, operation: Operation[Any, Any], arguments: Mapping[str, Any], result: Any = None
+        self, call: Context, operation: Operation[Any, Any], arguments: Mapping[str, Any], rows: int | None
     ) -> None:
         """A key of one tenant was used in another: log its call there.
 
@@ -33,73 +50,58 @@ class Accesses:
             call: what was called; its principal says from where.
             operation: which operation.
             arguments: its arguments.
-            result: what a read gives out.
-        """
-        assert call.principal.home is not None
-        read = operation.effect == "read"
-        await self.log(
-            call,
-            tenant=call.tenant,
-            accessor=call.principal.home,
-            kind="read" if read else "write",
-            data_class=operation.group,
-            operation=operation,
-            arguments=arguments,
-            rows=counted(result) if read else None,
-        )
-
-    async def log(
-        self,
-        call: Context,
-        *,
-        tenant: UUID,
-        accessor: UUID,
-        kind: AccessKind,
-        data_class: str,
-        operation: Operation[Any, Any],
-        arguments: Mapping[str, Any],
-        rows: int | None,
-    ) -> None:
-        """Write one entry into a tenant, in a transaction of its own.
+            rows: how many a read gave out.
 
         Raises:
             MoothillError: it could not be written; then the answer must not be given either.
         """
-        principal = replace(call.principal, tenant=tenant, tenant_slug="", home=None)
-        visit = Context(principal=principal, operation=operation.name, request_id=call.request_id, owner=call.owner)
-        real = call.principal.real_actor
-        async with self.database.begin(visit, single=True) as unit:
-            visit.transaction = unit
-            with entered(visit):
-                await sql.log_access(
-                    id=uuid7(),
-                    accessor=accessor,
-                    kind=kind,
-                    data_class=data_class,
-                    operation=operation.name,
-                    digest=_digest(operation, arguments),
-                    rows=rows,
-                    who=call.actor.id,
-                    who_kind=call.actor.kind,
-                    who_name=call.actor.name,
-                    real_actor=real.id if real else None,
-                    address=call.address,
-                    request=call.request_id,
-                )
+        assert call.principal.home is not None
+        kind: AccessKind = "read" if operation.effect == "read" or call.options.dry_run else "write"
+        visit = Visit(call.principal.home, kind, operation.group, operation, arguments, rows)
+        async with self._inside(call):
+            await sql.log_access(**_values(call, visit))
+
+    async def log_shared(self, call: Context, visit: Visit, grant: UUID) -> bool:
+        """Log a read by a grant, if the grant still holds; false when it does not, and nothing may be given out.
+
+        Args:
+            call: its principal is in the owner's tenant.
+            visit: what was read.
+            grant: by which grant.
+
+        Raises:
+            MoothillError: it could not be written; then the answer must not be given either.
+        """
+        async with self._inside(call):
+            return await sql.log_shared(**_values(call, visit), grant=grant) is not None
+
+    @asynccontextmanager
+    async def _inside(self, call: Context) -> AsyncIterator[None]:
+        """A transaction of its own in the tenant that is accessed."""
+        principal = replace(call.principal, home=None)
+        own = Context(principal=principal, operation=call.operation, request_id=call.request_id, owner=call.owner)
+        async with self.database.begin(own, single=True) as unit:
+            own.transaction = unit
+            with entered(own):
+                yield
 
 
-def counted(result: Any) -> int:
-    """How many rows a result gives out."""
-    if isinstance(result, Page):
-        return len(result.items)
-    hits = getattr(result, "hits", None)
-    if isinstance(hits, list):
-        return len(hits)
-    if isinstance(result, list):
-        return len(result)
-    return int(result is not None)
-
-
-def _digest(operation: Operation[Any, Any], arguments: Mapping[str, Any]) -> bytes:
-    valid = operation.signature.validate(arguments)
-    return hashlib.sha256(operation.name.encode() + b"\x00" + canonical_arguments(operation.signature, valid)).digest()
+def _values(call: Context, visit: Visit) -> dict[str, Any]:
+    real = call.principal.real_actor
+    signature = visit.operation.signature
+    said = visit.operation.name.encode() + b"\x00" + canonical_arguments(signature, signature.validate(visit.arguments))
+    return {
+        "id": uuid7(),
+        "accessor": visit.accessor,
+        "kind": visit.kind,
+        "data_class": visit.data_class,
+        "operation": visit.operation.name,
+        "digest": hashlib.sha256(said).digest(),
+        "rows": visit.rows,
+        "who": call.actor.id,
+        "who_kind": call.actor.kind,
+        "who_name": call.actor.name,
+        "real_actor": real.id if real else None,
+        "address": call.address,
+        "request": call.request_id,
+    }

@@ -22,7 +22,7 @@ select gate_tenant_known(%(wanted)s::uuid) as known;
 update sharing_grants
 set revoked_at = expires_at, revoked_by = %(actor)s
 where tenant_id = %(tenant)s and grantee = %(grantee)s and data_class = %(data_class)s and revoked_at is null
-  and expires_at <= clock_timestamp();
+  and expires_at <= now();
 
 -- name: grant
 -- Let another tenant read a class of data.
@@ -38,6 +38,14 @@ returning id, grantee, data_class, tag, reason, granted_by, granted_at, expires_
 select id, grantee, data_class, tag, reason, granted_by, granted_at, expires_at, revoked_at
 from sharing_grants
 where tenant_id = %(tenant)s and id = %(id)s;
+
+-- name: holds
+-- Whether a grant lets anybody read.
+-- returns: one
+select exists (
+  select from sharing_grants
+  where tenant_id = %(tenant)s and id = %(id)s and revoked_at is null
+    and (expires_at is null or expires_at > now())) as holds;
 
 -- name: revoke
 -- End a grant now; no row when it has ended.
@@ -103,3 +111,17 @@ insert into access_log (tenant_id, id, accessor, kind, data_class, operation, qu
                         actor_name, real_actor, address, request)
 values (%(tenant)s, %(id)s, %(accessor)s, %(kind)s, %(data_class)s, %(operation)s, %(digest)s, %(rows)s, %(who)s,
         %(who_kind)s, %(who_name)s, %(real_actor)s, %(address)s::inet, %(request)s);
+
+-- name: log_shared
+-- Write down a read by a grant, if that still holds.
+-- returns: maybe
+insert into access_log (tenant_id, id, accessor, kind, data_class, operation, query_digest, rows, actor, actor_kind,
+                        actor_name, real_actor, address, request)
+select t.id, %(id)s::uuid, %(accessor)s::uuid, %(kind)s::text, %(data_class)s::text, %(operation)s::text,
+       %(digest)s::bytea, %(rows)s::integer, %(who)s::uuid, %(who_kind)s::text, %(who_name)s::text,
+       %(real_actor)s::uuid, %(address)s::inet, %(request)s::uuid
+from tenants t
+join sharing_grants g on g.tenant_id = %(tenant)s and g.id = %(grant)s
+where t.id = %(tenant)s and t.status = 'active' and t.isolation_level <> 'strict' and g.revoked_at is null
+  and (g.expires_at is null or g.expires_at > now())
+returning id;

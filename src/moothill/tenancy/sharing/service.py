@@ -1,6 +1,6 @@
 """Operations on sharing: the owner of the data decides who reads it, and sees who did."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any
@@ -16,12 +16,13 @@ from ...kernel.local import LocalExecutor
 from ...kernel.operation import Plan
 from ...kernel.paging import Cursor, PageSize, decode_cursor
 from ...kernel.service import REGISTRY
-from ...kernel.texts import AgentReference
+from ...kernel.texts import AgentReference, Label
+from ...kernel.visits import counted
 from ...registry.agents.models import Agent, AgentSummary
 from ...registry.capabilities.models import Capability
 from ...registry.search.models import QueryText, SearchResults
 from . import rules
-from .accesses import Accesses, counted
+from .accesses import Accesses, Visit
 from .errors import GranteeUnknown, GrantNotFound, GrantToOneself, NotShared, TenantIsStrict
 from .models import (
     Access,
@@ -69,7 +70,8 @@ class Sharing(Service, group="sharing"):
         new = await sql.set_level(level=level)
         if new is None:
             return _level(await sql.own())
-        context().record(LevelChanged(old=old.level, new=new.level), subject=new.tenant, before=old, after=new)
+        changed = LevelChanged(old=old.level, new=new.level)
+        context().record(changed, subject=new.tenant, before={"level": old.level}, after={"level": new.level})
         return _level(new)
 
     @operation(
@@ -83,10 +85,7 @@ class Sharing(Service, group="sharing"):
         *,
         tenant: TenantId,
         data_class: Annotated[DataClass, Field(description="What it may read.")],
-        tag: Annotated[
-            str | None,
-            Field(min_length=1, max_length=100, description="Only of agents with this tag; none: the whole class."),
-        ] = None,
+        tag: Annotated[Label | None, Field(description="Only of agents with this tag; none: the whole class.")] = None,
         expires_in: Annotated[
             timedelta | None,
             Field(gt=timedelta(0), le=timedelta(days=3650), description="How long it holds; none: until revoked."),
@@ -139,7 +138,7 @@ class Sharing(Service, group="sharing"):
     @revoke.plan
     async def _plan_revoke(self, *, grant: UUID) -> Plan:
         found = await _grant(grant)
-        live = int(found.revoked_at is None)
+        live = int(await sql.holds(id=grant))
         return Plan(
             summary=f"Tenant {found.grantee} would read {found.data_class} no more."
             if live
@@ -188,10 +187,11 @@ class Sharing(Service, group="sharing"):
         mode="none",
         example={"owner": "globex", "agent": "alderman"},
     )
-    async def agent(self, *, owner: OwnerReference, agent: AgentReference) -> Agent:
-        """One agent of another tenant that shares it."""
+    async def agent(self, *, owner: OwnerReference, agent: AgentReference) -> AgentSummary:
+        """One agent of another tenant that shares it; its configuration stays with its owner."""
         grant = await self._in_force(owner, "agents")
-        return await self._agent(grant, agent)
+        found = await self._agent(grant, agent)
+        return AgentSummary(**found.model_dump(include=set(AgentSummary.model_fields)))
 
     @operation(
         effect="read",
@@ -209,15 +209,15 @@ class Sharing(Service, group="sharing"):
     ) -> SearchResults:
         """Agents of another tenant that fit a description, best first."""
         grant = await self._in_force(owner, "agents")
-        filters = {"tags": [grant.tag]} if grant.tag else None
-        arguments = {"text": text, "kinds": ["agent"], "filters": filters, "limit": limit}
+        arguments = {
+            "text": text,
+            "kinds": ["agent"],
+            "filters": {"tags": [grant.tag]} if grant.tag else None,
+            "limit": limit,
+            "through": await self._shows_abilities(owner, grant),
+        }
         found: SearchResults = await self._read(grant, "search.find", arguments)
-        try:
-            await self._in_force(owner, "capabilities")
-        except NotShared:
-            # What an agent can do is another class: it neither shows nor brings its agent up.
-            return found.model_copy(update={"hits": [hit for hit in found.hits if hit.why.through is None]})
-        return found
+        return rules.without_traces(found)
 
     @operation(
         effect="read",
@@ -234,7 +234,7 @@ class Sharing(Service, group="sharing"):
         of = await self._agent(grant, agent)
         arguments = {"filter": {"agent": str(of.id)}, "limit": limit, "cursor": cursor}
         found: Page[Capability] = await self._read(grant, "capabilities.list", arguments)
-        return found
+        return found.model_copy(update={"items": [each.model_copy(update={"metadata": {}}) for each in found.items]})
 
     @operation(effect="read", scope="sharing:read", mode="single", example={"owner": "globex", "data_class": "agents"})
     async def in_force(
@@ -285,18 +285,36 @@ class Sharing(Service, group="sharing"):
         )
         return found
 
+    async def _shows_abilities(self, owner: str, grant: GrantInForce) -> bool:
+        """Whether the capabilities of every agent that a grant shows are shared as well."""
+        try:
+            other = await self._in_force(owner, "capabilities")
+        except NotShared:
+            return False
+        return other.tag in (None, grant.tag)
+
     async def _agent(self, grant: GrantInForce, agent: str) -> Agent:
         """A shared agent; one that is not shared and one that does not exist are told apart by nothing."""
-        try:
-            found: Agent = await self._read(grant, "agents.get", {"agent": agent})
-            if found.deactivated_at is None and rules.passes(grant.tag, found.tags):
-                return found
-        except NotFound:
-            pass
-        raise NotShared(f"{grant.owner_slug} shares no agent {agent!r} with you.")
 
-    async def _read(self, grant: GrantInForce, name: str, arguments: Mapping[str, Any]) -> Any:
-        """Run a read as the owner's tenant sees it, and log it there before anything is given out."""
+        def shown(found: Agent) -> Agent | None:
+            return found if found.deactivated_at is None and rules.passes(grant.tag, found.tags) else None
+
+        found: Agent | None = await self._read(grant, "agents.get", {"agent": agent}, shown)
+        if found is None:
+            raise NotShared(f"{grant.owner_slug} shares no agent {agent!r} with you.")
+        return found
+
+    async def _read(
+        self, grant: GrantInForce, name: str, arguments: Mapping[str, Any], shown: Callable[[Any], Any] | None = None
+    ) -> Any:
+        """Run a read as the owner's tenant sees it, and log it there before anything is given out.
+
+        Returns:
+            What was read, as far as `shown` lets it through; None when there is no such thing.
+
+        Raises:
+            NotShared: the grant ended meanwhile; its entry in the log is what tells.
+        """
         call = context()
         assert isinstance(self.executor, LocalExecutor)
         runtime = self.executor.runtime
@@ -310,18 +328,23 @@ class Sharing(Service, group="sharing"):
         )
         given = {key: value for key, value in arguments.items() if value is not None}
         owners = LocalExecutor(runtime, principal, door=call.door, address=call.address)
-        operation_ = REGISTRY[name]
-        result = await owners.run(operation_, given, CallOptions())
-        await Accesses(runtime.database).log(
-            replace(call, principal=principal),
-            tenant=grant.owner_id,
-            accessor=call.tenant,
+        read = REGISTRY[name]
+        try:
+            result = await owners.run(read, given, CallOptions())
+        except NotFound:
+            result = None
+        if shown is not None and result is not None:
+            result = shown(result)
+        visit = Visit(
+            accessor=call.principal.home or call.tenant,
             kind="read",
             data_class=grant.data_class,
-            operation=operation_,
+            operation=read,
             arguments=given,
             rows=counted(result),
         )
+        if not await Accesses(runtime.database).log_shared(replace(call, principal=principal), visit, grant.id):
+            raise NotShared(f"{grant.owner_slug} shares {grant.data_class} with you no more.")
         return result
 
 

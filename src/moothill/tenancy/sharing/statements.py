@@ -29,6 +29,7 @@ class Sql(Queries):
     retire: Run
     grant: One[Grant]
     one: Maybe[Grant]
+    holds: One[bool]
     revoke: Maybe[Grant]
     page: Many[Grant]
     received: Many[GrantReceived]
@@ -37,6 +38,7 @@ class Sql(Queries):
     summary: Many[AccessSummary]
     statistics: One[TenantStatistics]
     log_access: Run
+    log_shared: Maybe[UUID]
 
 
 sql = Sql()

@@ -111,7 +111,8 @@ class Tenants(Service, group="tenants"):
         moved = await sql.move(id=found.id, old=rules.before(new), new=new, reason=reason)
         if moved is None:
             raise TenantStatusConflict(f"Tenant {found.slug} is {found.status}, so it cannot become {new}.")
-        context().record(TenantStatusChanged(slug=moved.slug, status=new), subject=moved.id, before=found, after=moved)
+        was = moved.model_copy(update={"status": rules.before(new), "status_reason": found.status_reason})
+        context().record(TenantStatusChanged(slug=moved.slug, status=new), subject=moved.id, before=was, after=moved)
         return moved
 
     async def _find(self, reference: str) -> Tenant:

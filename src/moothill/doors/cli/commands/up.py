@@ -28,6 +28,10 @@ def up(
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Show the console in this machine's browser.")] = False,
     demo: Annotated[bool, typer.Option("--demo", help="Load the example society.")] = False,
+    folder: Annotated[str | None, typer.Option(help="Folder of an embedded server.")] = None,
+    dsn: Annotated[
+        str | None, typer.Option(help="PostgreSQL DSN of moothill_app, instead of an embedded server.")
+    ] = None,
     certfile: Annotated[Path | None, typer.Option(help="Certificate chain, for TLS.")] = None,
     keyfile: Annotated[Path | None, typer.Option(help="Its private key.")] = None,
 ) -> None:
@@ -36,6 +40,7 @@ def up(
     Ends with Ctrl-C or SIGTERM, after running calls have ended.
     """
     options = ctx.find_object(GlobalOptions) or GlobalOptions()
+    folder, dsn = folder or options.folder, dsn or options.dsn
     try:
         if options.url is not None:
             raise Invalid("`up` starts a server; it takes --dsn or --folder instead of a server's URL.", field="url")
@@ -49,8 +54,8 @@ def up(
             Settings.load(),
             host=host,
             port=port,
-            folder=Path(options.folder) if options.folder else None,
-            dsn=options.dsn,
+            folder=Path(folder) if folder else None,
+            dsn=dsn,
             demo=demo,
             console=console,
             console_port=console_port,
