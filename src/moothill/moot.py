@@ -16,6 +16,7 @@ from .registry.capabilities import Capabilities
 from .registry.search import Search
 from .tenancy.audit import Audit
 from .tenancy.keys import Keys
+from .tenancy.privacy import Privacy
 from .tenancy.sharing import Sharing
 from .tenancy.tenants import Tenants
 from .worker.events import Events
@@ -37,6 +38,7 @@ class Moot:
     tenants: Tenants
     keys: Keys
     sharing: Sharing
+    privacy: Privacy
     audit: Audit
     operations: Operations
     events: Events

@@ -21,7 +21,7 @@ join pg_roles r on pg_has_role(s.oid, r.oid, 'member')
 where s.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor')
   and (r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolcreatedb
        or r.rolname in ('moothill_owner', 'moothill_migrator', 'moothill_search', 'moothill_gate', 'moothill_relay',
-                        'moothill_jobs')
+                        'moothill_jobs', 'moothill_privacy')
        or exists (select from pg_class c where c.relowner = r.oid and c.relnamespace = 'moothill'::regnamespace));
 
 -- name: known_classes
@@ -42,7 +42,7 @@ where c.relnamespace = 'moothill'::regnamespace and c.relkind in ('r', 'p', 'f')
 -- 3: the owner and the definer roles cannot log in, are no superusers and do not bypass row security.
 select format('role %s is too powerful', rolname) as fault
 from pg_roles
-where rolname in ('moothill_owner', 'moothill_search', 'moothill_gate', 'moothill_relay', 'moothill_jobs')
+where rolname in ('moothill_owner', 'moothill_search', 'moothill_gate', 'moothill_relay', 'moothill_jobs', 'moothill_privacy')
   and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb
        or (rolcanlogin and to_regclass('pg_catalog.pg_dist_partition') is null))
 union all
@@ -149,7 +149,7 @@ select format('definer function %s is loose', p.oid::regprocedure) as fault
 from pg_proc p
 where p.pronamespace in ('moothill'::regnamespace, 'mt'::regnamespace) and p.prosecdef
   and (p.proowner not in ('moothill_owner'::regrole, 'moothill_search'::regrole, 'moothill_gate'::regrole,
-                          'moothill_relay'::regrole, 'moothill_jobs'::regrole)
+                          'moothill_relay'::regrole, 'moothill_jobs'::regrole, 'moothill_privacy'::regrole)
        or not exists (select from unnest(coalesce(p.proconfig, '{}')) as setting
                       where setting ~ '^search_path=pg_catalog,.*pg_temp$')
        or has_function_privilege('public', p.oid, 'execute'));

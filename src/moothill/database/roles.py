@@ -6,7 +6,7 @@
 | moothill_migrator | yes | may become moothill_owner; migrations only |
 | moothill_app | yes | every operation |
 | moothill_readonly, moothill_auditor | no | grant them to people |
-| moothill_search, _gate, _relay, _jobs | no | each owns a few listed functions with explicit policies |
+| moothill_search, _gate, _relay, _jobs, _privacy | no | each owns a few listed functions with explicit policies |
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -21,7 +21,7 @@ from .address import connection_string, unreachable
 
 __all__ = ["DEFINERS", "ROLES", "SERVING", "bootstrap", "role_statements"]
 
-DEFINERS = ("moothill_search", "moothill_gate", "moothill_relay", "moothill_jobs")
+DEFINERS = ("moothill_search", "moothill_gate", "moothill_relay", "moothill_jobs", "moothill_privacy")
 SERVING = ("moothill_app", "moothill_readonly", "moothill_auditor")
 LOGINS = ("moothill_app", "moothill_migrator")
 ROLES = ("moothill_owner", "moothill_migrator", *SERVING, *DEFINERS)

@@ -110,6 +110,16 @@ class Settings(BaseModel):
         None, ge=8, le=4000, description="Dimensions, where the model lets choose."
     )
 
+    privacy_epsilon: float = Field(
+        1.0, ge=0.01, le=100, description="Privacy budget of each family of releases, for a group and a month."
+    )
+    privacy_delta: float = Field(
+        0.00001, ge=1e-10, le=0.01, description="The probability that goes with the privacy budget."
+    )
+    privacy_minimum_age: Duration = Field(
+        timedelta(days=30), ge=timedelta(0), description="Younger tenants do not count in releases."
+    )
+
     rate_limit: int = Field(600, ge=1, description="Calls a minute allowed to one key.")
     body_limit: int = Field(4_194_304, ge=1024, description="Largest HTTP request body, in bytes.")
     worker: bool = Field(True, description="Run scheduled jobs and event handlers in the server process.")

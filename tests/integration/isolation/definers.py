@@ -110,6 +110,19 @@ CALLS = (
     ),
     Call("select * from moothill.search_models(%(tenant)s)", "refused"),
     Call("select mt.same_tenant(%(tenant)s)", "refused"),
+    Call(
+        "select * from moothill.privacy_charge((select to_jsonb(r) || jsonb_build_object('id', gen_random_uuid(), "
+        "'digest', '\\x' || repeat('ab', 32)) from moothill.privacy_release_one(%(release)s) r), "
+        "1000000000, 1000000000, '1 minute')",
+        "own",
+    ),
+    Call("select moothill.privacy_open(%(release)s)", "nothing"),
+    Call("select * from moothill.privacy_labels(%(release)s)", "harmless"),
+    Call("select * from moothill.privacy_success(%(release)s)", "harmless"),
+    Call("select moothill.privacy_close(%(release)s, '[]', 'k', %(event)s)", "harmless"),
+    Call("select * from moothill.privacy_release_one(%(release)s)", "nothing"),
+    Call("select * from moothill.privacy_releases_page('ffffffff-ffff-ffff-ffff-ffffffffffff', null, 1000)", "own"),
+    Call("select * from moothill.privacy_ledgers_page(1000)", "own"),
 )
 # What looks from above all tenants, and why that is safe: no tenant's words reach another through it.
 ABOVE: Mapping[str, str] = {
@@ -140,6 +153,7 @@ ABOVE: Mapping[str, str] = {
     "moothill.relay_due": "likewise",
     "moothill.embedding_admit": "makes the table of a model",
     "moothill.gate_tenant_known": "tells whether an id is a tenant's, to who was told the id",
+    "moothill.privacy_epoch": "arithmetic",
     "mt.tenant": "tells the context",
     "mt.actor": "likewise",
     "mt.actor_kind": "likewise",
@@ -227,6 +241,7 @@ async def _values(ground: Ground, society: Society) -> dict[str, Any]:
         "agent": society.agent,
         "key": society.key,
         "job": society.job,
+        "release": society.release,
         "event": society.event,
         "due": due,
         "dead": dead,

@@ -64,6 +64,19 @@ _BEHIND: Mapping[str, LiteralString] = {
               from moothill.events where tenant_id = %(tenant)s) e
         where number <= 3
     """,
+    # Paid for and not drawn yet.
+    "privacy_releases": """
+        update moothill.privacy_releases set state = 'charged', output = null, released_at = null, drawn_in = null
+        where asked_by = %(tenant)s and place = 1
+    """,
+    "privacy_charges": """
+        insert into moothill.privacy_charges (tenant_id, release_id)
+        select %(tenant)s, gen_random_uuid() from generate_series(1, 2)
+    """,
+    "privacy_spending": """
+        insert into moothill.privacy_spending (tenant_id, epoch, nano_epsilon)
+        select %(tenant)s, month, 7 from unnest(array['2001-01', '2001-02']) as month
+    """,
     "job_queue": """
         update moothill.job_queue set holder = %(marker)s, epoch = 7, due_at = now() + interval '1 hour'
         where tenant_id = %(tenant)s
@@ -89,6 +102,7 @@ class Society:
         skill: a skill of that agent, `capability` the id of a capability of it.
         key: id of an API key, `secret` of it: every scope of the tenant, none of the platform.
         partner: slug of a tenant that shares with this one, and may read it by `grant`.
+        release: id of a release that its group has paid for and not drawn.
     """
 
     moot: Moot
@@ -105,12 +119,16 @@ class Society:
     secret: str
     partner: str
     grant: UUID
+    release: UUID
 
 
 async def settle(platform: Moot, word: str) -> Society:
     """A society, as its own operator would set it up."""
     marker = f"{word}{secrets.token_hex(4)}"
-    made = await platform.tenants.create(slug=f"t-{uuid4().hex}", name=f"Society of {marker}")
+    # A group of its own: what a group releases is for all of it.
+    made = await platform.tenants.create(
+        slug=f"t-{uuid4().hex}", name=f"Society of {marker}", project=f"group of {marker}"
+    )
     moot = platform.tenant(made.slug)
     await _register(moot, marker, "ada", "bela")
     skill = f"{marker} lore"
@@ -147,6 +165,10 @@ async def settle(platform: Moot, word: str) -> Society:
     await moot.with_key(its_own.secret).agents.heartbeat(beats=[Heartbeat(agent=alone.agent_id)])
     jobs = [await moot.search.reindex.options(reason=marker)() for _ in range(2)]
     events = await moot.events.list(subject=alone.id)
+    await moot.privacy.configure(version=0, allowed_tenant_groups=[marker])
+    releases = [
+        await moot.privacy.release(query="popular_labels", epsilon=Decimal("0.1"), k_anonymity=k) for k in (10, 11)
+    ]
     beside = await platform.tenants.create(slug=f"t-{uuid4().hex}", name=f"Partner of {marker}")
     partner = platform.tenant(beside.slug)
     await _register(partner, marker, "ada", alone.agent_id)
@@ -168,6 +190,7 @@ async def settle(platform: Moot, word: str) -> Society:
         secret=issued.secret,
         partner=beside.slug,
         grant=grants[-1],
+        release=releases[0].id,
     )
 
 
@@ -279,6 +302,7 @@ async def copy_as_twin(admin: psycopg.AsyncConnection[Any], catalog: Catalog, so
         secret=society.secret,
         partner=society.partner,
         grant=society.grant,
+        release=society.release,
     )
 
 
@@ -294,7 +318,7 @@ async def unfilled(admin: psycopg.AsyncConnection[Any], catalog: Catalog, *socie
             row = await counted.fetchone()
             assert row is not None
             # A tenant is one row among the tenants; a partition of one tenant's vectors holds nobody else's.
-            needed = 1 if relation.name == "tenants" else 2
+            needed = 1 if relation.name in ("tenants", "tenant_privacy") else 2
             own = relation.is_partition and relation.name.startswith("embedding_")
             if (row[0] if own else row[1]) < needed:
                 found.append(f"{relation.name} has {row[1]} rows of {society.marker}; teach societies.py to fill it")

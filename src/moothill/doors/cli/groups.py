@@ -19,6 +19,7 @@ GROUPS: dict[str, str] = {
     "jobs": "Long work that runs in the background, and what runs by itself.",
     "keys": "API keys: issue, list, rotate, revoke.",
     "operations": "What can be done here, and doing several things at once.",
+    "privacy": "Privacy: what may be learnt across tenants, under noise, and what it cost.",
     "search": "Find agents, capabilities and everything else that has a text.",
     "sharing": "Sharing: how far a tenant opens itself, what it lets others read, and who came from outside.",
     "tenants": "Societies: make, find, suspend and resume them.",
