@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
+from datetime import date, time
 from typing import Any, TypeAlias
 
 import orjson
@@ -102,6 +103,8 @@ def _plain(value: Any, depth: int) -> Any:
         return REDACTED
     if isinstance(value, int):
         return value if -_LARGEST <= value < _LARGEST else str(value)
+    if isinstance(value, date | time):
+        return value.isoformat()
     if isinstance(value, BaseModel | Mapping):
         marked = _marked(value)
         # {"name": "API_KEY", "value": "..."} is how environments are written down.
