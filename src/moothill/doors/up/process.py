@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import errno
-import importlib
 import signal
 import socket
 import webbrowser
@@ -18,6 +17,7 @@ from ...kernel.errors import Conflict, Invalid
 from ...kernel.settings import Settings
 from ...moot import Moot
 from ...session import connect, open_database
+from ..loop import run_quickly
 from .console import ConsoleProcess
 from .first_key import first_key
 from .logs import configure_logging
@@ -109,13 +109,9 @@ def run(settings: Settings, **options: Any) -> None:
     Raises:
         MoothillError: the server could not start.
     """
-    try:
-        loop_factory = importlib.import_module("uvloop").new_event_loop
-    except ModuleNotFoundError:
-        loop_factory = None
     configure_logging(settings.log_level)
-    with asyncio.Runner(loop_factory=loop_factory) as runner, contextlib.suppress(asyncio.CancelledError):
-        runner.run(serve(settings, **options))
+    with contextlib.suppress(asyncio.CancelledError):
+        run_quickly(serve(settings, **options))
 
 
 async def serve(

@@ -1,6 +1,5 @@
 """`moothill bench`: measure this machine and print the table."""
 
-import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import orjson
 import typer
 
 from ....kernel.errors import Invalid, MoothillError, near_match
+from ...loop import run_quickly
 from ..options import GlobalOptions
 from ..render import fail
 
@@ -50,7 +50,7 @@ def bench(
             raise Invalid(f"There is no benchmark {name!r}.{near_match(name, BENCHES)}", field="name")
         if scale not in ("quick", "full"):
             raise Invalid("--scale is quick or full.", field="scale")
-        report = asyncio.run(_measure(name, scale))
+        report = run_quickly(_measure(name, scale))
     except MoothillError as error:
         fail(error, json_output=as_json)
     if as_json:
