@@ -66,6 +66,7 @@ async def bootstrap_as(server: EmbeddedServer, name: str) -> None:
         name,
         app_password=server.password("app"),
         migrator_password=server.password("migrator"),
+        sql_password=server.password("sql"),
     )
 
 
@@ -98,6 +99,7 @@ async def platform(server: EmbeddedServer, settings: Settings) -> AsyncIterator[
         settings,
         "default",
         migrator_dsn=server.dsn("migrator", DATABASE),
+        sql_dsn=server.dsn("sql", DATABASE),
         create=True,
     )
     yield moot

@@ -19,6 +19,7 @@ from .tenancy.keys import Keys
 from .tenancy.privacy import Privacy
 from .tenancy.sharing import Sharing
 from .tenancy.tenants import Tenants
+from .tenancy.untrusted import AgentSql
 from .worker.events import Events
 from .worker.jobs import Jobs
 
@@ -46,6 +47,7 @@ class Moot:
     agents: Agents
     capabilities: Capabilities
     search: Search
+    sql: AgentSql
 
     def __init__(self, executor: Executor, session: Session | None = None) -> None:
         self.executor = executor

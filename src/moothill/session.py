@@ -16,6 +16,7 @@ from .database.control import find_tenant
 from .database.guards import check_guards
 from .database.migrate import Migrator
 from .database.pool import Database
+from .database.untrusted import UntrustedSql
 from .kernel.context import EVERYTHING, SYSTEM, Actor, CallOptions, Principal
 from .kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from .kernel.identifiers import NOBODY
@@ -26,6 +27,7 @@ from .kernel.settings import Settings
 from .moot import Moot
 from .tenancy.keys import KeyGate
 from .tenancy.sharing import Accesses
+from .tenancy.untrusted import NAME, Desk
 from .worker import Nudge, Worker
 
 if TYPE_CHECKING:
@@ -290,7 +292,7 @@ async def _open_remote(url: str, settings: Settings, tenant: str | None) -> Moot
 async def embedded_server(folder: Path | None, settings: Settings) -> AsyncIterator[EmbeddedServer]:
     """The embedded server of a folder, running, with its roles and its database, not yet migrated."""
     from .database.embedded import EmbeddedServer
-    from .database.roles import bootstrap
+    from .database.roles import bootstrap, edition
 
     async def first_start(server: EmbeddedServer) -> None:
         await bootstrap(
@@ -298,10 +300,11 @@ async def embedded_server(folder: Path | None, settings: Settings) -> AsyncItera
             "moothill",
             app_password=server.password("app"),
             migrator_password=server.password("migrator"),
+            sql_password=server.password("sql"),
         )
 
     server = EmbeddedServer(folder, major=settings.postgres_major)
-    async with server.running(bootstrap=first_start):
+    async with server.running(bootstrap=first_start, edition=edition()):
         yield server
 
 
@@ -312,7 +315,13 @@ async def _open_embedded(folder: Path | None, settings: Settings, tenant: str) -
         async with server.lock():
             await Migrator(server.dsn("migrator"), table=settings.migration_table).migrate()
         moot = await open_database(
-            server.dsn("app"), settings, tenant, stack=stack, migrator_dsn=server.dsn("migrator"), create=True
+            server.dsn("app"),
+            settings,
+            tenant,
+            stack=stack,
+            migrator_dsn=server.dsn("migrator"),
+            sql_dsn=server.dsn("sql"),
+            create=True,
         )
         if settings.worker:
             assert moot.session is not None
@@ -330,6 +339,7 @@ async def open_database(
     *,
     stack: AsyncExitStack | None = None,
     migrator_dsn: str | None = None,
+    sql_dsn: str | None = None,
     create: bool = False,
 ) -> Moot:
     """A Moot on a database, as its local operator with every scope.
@@ -340,6 +350,7 @@ async def open_database(
         tenant: slug or id of the tenant to work in.
         stack: closes what was opened before.
         migrator_dsn: kept for operations of the database group.
+        sql_dsn: of the role moothill_sql, for SQL of agents; by default the settings'.
         create: make the tenant `default` when it is missing, so that a database that was just migrated can be used.
 
     Raises:
@@ -353,6 +364,11 @@ async def open_database(
         await database.open()
         await check_guards(database)
         runtime = Runtime(database, visits=Accesses(database))
+        if sql_dsn is None and settings.sql_dsn is not None:
+            sql_dsn = settings.sql_dsn.get_secret_value()
+        untrusted = UntrustedSql(database, sql_dsn)
+        stack.push_async_callback(untrusted.close)
+        runtime.providers[NAME] = Desk(untrusted)
         nudge = Nudge(runtime, database)
         nudge.attach()
         stack.push_async_callback(nudge.close)

@@ -72,7 +72,11 @@ def _bad_arguments(operation: Operation[Any, Any], example: Mapping[str, Any]) -
         yield Case(f"{name} nested deeply", {**example, name: deep})
         yield Case(f"{name} of a wrong type", {**example, name: {"no": "such"}})
         if name == "limit":
-            for number in (-1, 0, 1001):
+            for number in (-1, 0, _most(operation, name) + 1):
                 yield Case(f"limit {number}", {**example, "limit": number})
         if name in ("cursor", "after"):
             yield Case(f"forged {name}", {**example, name: "Zm9yZ2Vk"})
+
+
+def _most(operation: Operation[Any, Any], name: str) -> int:
+    return int(operation.signature.input_model.model_json_schema()["properties"][name]["maximum"])

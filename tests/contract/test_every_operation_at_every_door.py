@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 
 from moothill.database.embedded import EmbeddedServer
 from moothill.demo import load
@@ -46,7 +47,7 @@ async def society(server: EmbeddedServer, settings: Settings) -> AsyncIterator[S
         async def made() -> AsyncIterator[Site]:
             async with (
                 cloned(server, "contract", furnished) as name,
-                serving(server.dsn("app", name), generous) as live,
+                serving(server.dsn("app", name), _with_sql(generous, server.dsn("sql", name))) as live,
             ):
                 keys = {True: await live.key(live.moot), False: await live.key(live.moot, "nothing:read")}
                 yield Site(live, live.moot, server.dsn("app", name), keys)
@@ -79,6 +80,10 @@ async def outcomes(society: Society, tmp_path_factory: pytest.TempPathFactory) -
         both.create_task(go_through_doors())
         both.create_task(go_through_doors())
     return {door: await _told(folder / f"{door}.json") for door in DOORS}
+
+
+def _with_sql(settings: Settings, dsn: str) -> Settings:
+    return settings.model_copy(update={"sql_dsn": SecretStr(dsn)})
 
 
 def _is_first(path: Path) -> bool:

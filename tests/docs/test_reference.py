@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 import typer.main
 
-from moothill.doors.cli.app import ALIASES, build
+from moothill.doors.cli.app import build, spelled_out
 from moothill.doors.cli.groups import COMMANDS
 from moothill.kernel.errors import KINDS, MoothillError, all_errors
 from moothill.kernel.events import EVENT_KINDS
@@ -209,14 +209,13 @@ def test_commands_are_shown_somewhere() -> None:
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS_SHOWN)
 def test_a_command_that_is_shown_exists_as_it_is_shown(page: str, line: str) -> None:
-    words = words_of(line)
+    words = spelled_out(words_of(line))
     named = next(word for word in words if word in SERVICES or word in COMMANDS)
     command = cast(Any, typer.main.get_command(build(named))).commands[named]
     rest = words[words.index(named) + 1 :]
     while rest and hasattr(command, "commands"):
-        verb = ALIASES.get((named, rest[0]), rest[0])
-        assert verb in command.commands, page
-        command, rest = command.commands[verb], rest[1:]
+        assert rest[0] in command.commands, page
+        command, rest = command.commands[rest[0]], rest[1:]
     if not hasattr(command, "commands"):
         # A text may name a command without everything that it needs, but nothing that it does not take.
         wanted = [each for each in command.params if each.param_type_name == "argument" and each.required]

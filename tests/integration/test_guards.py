@@ -58,6 +58,36 @@ MUTATIONS = {
     "tame_definers": ["alter function moothill.gate_key_find(bytea) reset search_path"],
     "tame_definers to the public": ["grant execute on function moothill.gate_key_find(bytea) to public"],
     "no_temporary_objects": ["grant create on schema moothill to moothill_app"],
+    "proved_rows": ["drop policy proved_floor on moothill.events"],
+    "proved_rows with a hole": ["create policy all_rows on moothill.agents for select to moothill_sql using (true)"],
+    "proved_rows by a setting": [
+        "alter policy proved_rows on moothill.agents using (tenant_id = mt.tenant())",
+    ],
+    "proved_rows on a new table": [
+        "create table moothill.careless (tenant_id uuid not null, id uuid, primary key (tenant_id, id))",
+        "select mt.protect('moothill.careless')",
+        "drop policy proved_rows on moothill.careless",
+    ],
+    "proving_function": ["alter function mt.proved_tenant() immutable"],
+    "proving_function of somebody else": ["alter function mt.proved_tenant() owner to moothill_owner"],
+    "proving_function that believes a setting": [
+        "create or replace function mt.proved_tenant() returns uuid language sql stable security definer "
+        "set search_path = pg_catalog, moothill, pg_temp as $$ select current_setting('app.current_tenant')::uuid $$"
+    ],
+    "proving_function whose way in is anybody's": [
+        "alter function moothill.sql_enter(text, integer) owner to moothill_owner"
+    ],
+    "proving_function with open keys": ["grant select (number, inner_pad) on moothill.context_keys to moothill_app"],
+    "narrow_sql": ["grant select on moothill.api_keys to moothill_sql"],
+    "narrow_sql of a function": ["grant execute on function moothill.gate_context_key() to moothill_sql"],
+    "bounded_sql": [
+        "do $$ begin execute format('alter role moothill_sql in database %I reset default_transaction_read_only', "
+        "current_database()); end $$"
+    ],
+    "bounded_sql in time": [
+        "do $$ begin execute format('alter role moothill_sql in database %I set statement_timeout = 0', "
+        "current_database()); end $$"
+    ],
     "no_default_privileges": [
         "alter default privileges for role moothill_owner in schema moothill grant select on tables to moothill_app"
     ],

@@ -25,12 +25,14 @@ from tests.conftest import DATABASE
 BINARY = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
 OPERATIONS = 1_000
 AT_ONCE = 8
+UNTRUSTED = f"{DATABASE}_untrusted"
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="no pgbouncer here; Debian and Ubuntu have it as a package")
 
 CONFIGURATION = """
 [databases]
 {database} = {target}
+{untrusted_database} = {untrusted}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
@@ -70,7 +72,15 @@ async def pooled(
         port = probe.getsockname()[1]
     file = folder / "ini"
     target = quoted(server.dsn("app", DATABASE))
-    file.write_text(CONFIGURATION.format(database=DATABASE, target=target, port=port, folder=folder))
+    configuration = CONFIGURATION.format(
+        database=DATABASE,
+        target=target,
+        untrusted_database=UNTRUSTED,
+        untrusted=quoted(server.dsn("sql", DATABASE)),
+        port=port,
+        folder=folder,
+    )
+    file.write_text(configuration)
     file.chmod(0o600)
     account.give(file)
     process = subprocess.Popen(
@@ -184,5 +194,28 @@ async def test_a_transaction_keeps_the_backend_for_itself(pooled: str, settings:
             assert len((await moot.keys.list()).items) == 3
             assert not waiting.done()
         assert (await waiting).slug == slug
+    finally:
+        await through.close()
+
+
+async def test_untrusted_sql_of_two_tenants_shares_one_backend(pooled: str, settings: Settings, platform: Moot) -> None:
+    """A39, C24: a token is of one transaction, so whoever gets the backend next has nothing of it."""
+    behind = psycopg.conninfo.make_conninfo(pooled, dbname=UNTRUSTED, user="moothill_sql")
+    through = await open_database(pooled, settings, "default", sql_dsn=behind)
+    try:
+        slugs = [f"t-{uuid4().hex}" for _ in range(2)]
+        for slug in slugs:
+            await platform.tenants.create(slug=slug, name=slug)
+            await platform.tenant(slug).agents.register(agent_id="ada", name=slug)
+        moots = [through.tenant(slug) for slug in slugs]
+
+        async def ask(number: int) -> None:
+            which = number % 2
+            answer = await moots[which].sql.query(
+                text="select name, :n from agents where agent_id = :a", parameters={"n": number, "a": "ada"}
+            )
+            assert answer.rows == [[slugs[which], number]]
+
+        await asyncio.gather(*(ask(number) for number in range(100)))
     finally:
         await through.close()

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from .pool import Database, run_plain
 
-__all__ = ["find_key", "find_tenant", "record_key_uses"]
+__all__ = ["find_key", "find_tenant", "make_context_key", "record_key_uses"]
 
 
 async def find_key(database: Database, digest: bytes) -> Mapping[str, Any] | None:
@@ -35,3 +35,18 @@ async def record_key_uses(database: Database, used: Mapping[UUID, datetime]) -> 
         await run_plain(
             connection, "select gate_keys_used(%(ids)s, %(moments)s)", {"ids": list(used), "moments": moments}
         )
+
+
+async def make_context_key(database: Database) -> Mapping[str, Any]:
+    """A key for this process, with which it proves the tenant of untrusted SQL.
+
+    Returns:
+        `number`, `secret`, `seconds` to live, and the `moment` by the database's clock, in seconds of its epoch.
+    """
+    asking = (
+        "select number, secret, seconds, extract(epoch from clock_timestamp())::double precision as moment "
+        "from gate_context_key()"
+    )
+    async with database.connection() as connection:
+        rows = await run_plain(connection, asking)
+    return rows[0]

@@ -1,4 +1,4 @@
-"""The event that a refused write leaves behind."""
+"""The event that a refused write, or a refused statement of an agent, leaves behind."""
 
 from pydantic import Field
 
@@ -10,3 +10,5 @@ class OperationDenied(EventPayload, kind="operations.denied"):
 
     operation: str = Field(description="What was called.")
     code: str = Field(description="Code of the refusal.")
+    rule: str | None = Field(None, description="The rule that it broke, where there is one.")
+    part: str | None = Field(None, description="The part of the statement that broke it; never a value.")

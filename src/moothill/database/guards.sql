@@ -18,7 +18,7 @@ where c.oid = 'moothill.tenants'::regclass and not (c.relrowsecurity and c.relfo
 select format('role %s has too much power through %s', s.rolname, r.rolname) as fault
 from pg_roles s
 join pg_roles r on pg_has_role(s.oid, r.oid, 'member')
-where s.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor')
+where s.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor', 'moothill_sql')
   and (r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolcreatedb
        or r.rolname in ('moothill_owner', 'moothill_migrator', 'moothill_search', 'moothill_gate', 'moothill_relay',
                         'moothill_jobs', 'moothill_privacy')
@@ -34,7 +34,7 @@ where c.relnamespace = 'moothill'::regnamespace and c.relkind in ('r', 'p', 'f')
   and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped)
   and exists (
     select from pg_roles r
-    where r.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor')
+    where r.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor', 'moothill_sql')
       and (has_any_column_privilege(r.oid, c.oid, 'select, insert, update, references')
            or has_table_privilege(r.oid, c.oid, 'delete, truncate, trigger')));
 
@@ -71,7 +71,7 @@ select format('%s may reach partition %s directly', r.rolname, c.oid::regclass) 
 from pg_class c
 cross join pg_roles r
 where c.relnamespace = 'moothill'::regnamespace and c.relispartition
-  and r.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor')
+  and r.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor', 'moothill_sql')
   and has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate');
 
 -- name: stable_accessor
@@ -134,7 +134,7 @@ select format('%s holds too much on %s', r.rolname, c.oid::regclass) as fault
 from pg_class c
 cross join pg_roles r
 where c.relnamespace = 'moothill'::regnamespace and c.relkind in ('r', 'p', 'v')
-  and r.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor')
+  and r.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor', 'moothill_sql')
   and (has_table_privilege(r.oid, c.oid, 'truncate, references, trigger')
        or r.rolname <> 'moothill_app' and has_table_privilege(r.oid, c.oid, 'insert, update, delete'))
 union all
@@ -160,8 +160,85 @@ select format('%s may create objects in %s', r.rolname, coalesce(n.nspname, 'the
 from pg_roles r
 left join pg_namespace n
   on n.nspname in ('public', 'moothill', 'mt') and has_schema_privilege(r.oid, n.oid, 'create')
-where r.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor')
+where r.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor', 'moothill_sql')
   and (n.oid is not null or has_database_privilege(r.oid, current_database(), 'temporary, create'));
+
+-- name: proved_rows
+-- 18: untrusted SQL sees a row where its tenant is proved: by a policy, by a floor under it, and by nothing beside them.
+select format('%s lacks the policy %s for untrusted SQL', c.oid::regclass, wanted.name) as fault
+from pg_class c
+cross join (values ('proved_rows', 'r'), ('proved_floor', '*')) as wanted (name, command)
+where c.relnamespace = 'moothill'::regnamespace and c.relrowsecurity
+  and not exists (
+    select from pg_policy p
+    where p.polrelid = c.oid and p.polname = wanted.name and p.polcmd::text = wanted.command
+      and p.polpermissive = (wanted.name = 'proved_rows') and p.polroles = array['moothill_sql'::regrole::oid]
+      and pg_get_expr(p.polqual, p.polrelid)
+          ~ '^\((tenant_id|id) = (\( SELECT mt\.proved_tenant\(\) AS proved_tenant\)|mt\.proved_tenant\(\))\)$')
+union all
+select format('%s has the permissive policy %s for untrusted SQL', p.polrelid::regclass, p.polname)
+from pg_policy p
+join pg_class c on c.oid = p.polrelid
+where c.relnamespace = 'moothill'::regnamespace and p.polpermissive and p.polname <> 'proved_rows'
+  and p.polroles && array['moothill_sql'::regrole::oid, 0::oid];
+
+-- name: proving_function
+-- 18: what proves a tenant is a stable function of the gate's, and nobody beside the gate and the owner reads its keys.
+select 'function mt.proved_tenant() is not the gate''s own' as fault
+where not exists (
+  select from pg_proc p
+  where p.oid = 'mt.proved_tenant()'::regprocedure and p.prosecdef and p.provolatile = 's'
+    and p.proowner = 'moothill_gate'::regrole and p.prosrc ~ 'from moothill\.context_keys')
+union all
+select 'function moothill.sql_enter() is not the gate''s own'
+where not exists (
+  select from pg_proc p
+  where p.oid = 'moothill.sql_enter(text, integer)'::regprocedure and p.prosecdef
+    and p.proowner = 'moothill_gate'::regrole and p.prosrc ~ 'from moothill\.context_keys')
+union all
+select format('%s reaches the keys that prove tenants', r.rolname)
+from pg_roles r
+where not r.rolsuper and r.rolname not in ('moothill_owner', 'moothill_gate') and r.rolname !~ '^pg_'
+  and (has_any_column_privilege(r.oid, 'moothill.context_keys', 'select, insert, update, references')
+       or has_table_privilege(r.oid, 'moothill.context_keys', 'delete, truncate, trigger'));
+
+-- name: narrow_sql
+-- 18: untrusted SQL reads what row security binds, or views that ask as their reader; it calls what frames it alone.
+select format('moothill_sql may read %s', c.oid::regclass) as fault
+from pg_class c
+where c.relnamespace in ('moothill'::regnamespace, 'mt'::regnamespace) and c.relkind in ('r', 'p', 'v', 'm', 'f')
+  and has_any_column_privilege('moothill_sql', c.oid, 'select')
+  and not (c.relkind in ('r', 'p') and c.relrowsecurity and c.relforcerowsecurity and not c.relispartition
+           or c.relkind = 'v' and coalesce(c.reloptions, '{}') @> '{security_invoker=true}')
+union all
+select format('moothill_sql may call %s', p.oid::regprocedure)
+from pg_proc p
+join pg_namespace n on n.oid = p.pronamespace
+where n.nspname in ('moothill', 'mt') and has_function_privilege('moothill_sql', p.oid, 'execute')
+  and format('%s.%s', n.nspname, p.proname) not in ('mt.proved_tenant', 'moothill.sql_enter', 'moothill.sql_price',
+                                                   'moothill.sql_line');
+
+-- name: bounded_sql
+-- 18: the role for untrusted SQL belongs to no other role; it reads only, within limits, and finds no name of ours.
+select format('moothill_sql belongs to %s', m.roleid::regrole) as fault
+from pg_auth_members m
+where m.member = 'moothill_sql'::regrole
+union all
+select 'moothill_sql may open any number of connections'
+from pg_roles r
+where r.rolname = 'moothill_sql' and r.rolconnlimit = -1
+union all
+select format('moothill_sql has lost its setting %s', wanted.name)
+from (values ('search_path', '^pg_catalog$'), ('default_transaction_read_only', '^on$'),
+             ('standard_conforming_strings', '^on$'), ('statement_timeout', '^[1-9]'), ('lock_timeout', '^[1-9]'),
+             ('idle_in_transaction_session_timeout', '^[1-9]'), ('work_mem', '^[1-9]')) as wanted (name, value)
+where not exists (
+  select from pg_db_role_setting s
+  cross join unnest(s.setconfig) as setting
+  where s.setrole = 'moothill_sql'::regrole
+    and s.setdatabase = (select d.oid from pg_database d where d.datname = current_database())
+    and split_part(setting, '=', 1) = wanted.name
+    and substr(setting, length(wanted.name) + 2) ~ wanted.value);
 
 -- name: no_default_privileges
 -- 23: nobody is granted tables that do not exist yet.

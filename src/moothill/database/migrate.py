@@ -51,7 +51,8 @@ _SKELETON = """\
 --    select mt.distribute('moothill.x');  (mt.reference for a table without tenants)
 -- 2. An index for every foreign key; every unique index starts with tenant_id.
 -- 3. select mt.protect('moothill.x');
--- 4. Grants to moothill_app, moothill_readonly and moothill_auditor: only what is used.
+-- 4. Grants to moothill_app, moothill_readonly and moothill_auditor: only what is used. To moothill_sql, columns
+--    that agents may ask in SQL, and no secret among them.
 -- 5. A comment on the table, each column and each function.
 -- 6. The .down.sql undoes all of it exactly; a test compares the schema.
 """

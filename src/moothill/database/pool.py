@@ -195,7 +195,8 @@ class Database:
         try:
             async with self.begin(call, single=False) as unit:
                 call.transaction = unit
-                call.record(OperationDenied(operation=context.operation, code=error.code))
+                rule, part = error.context.get("rule"), error.context.get("construct")
+                call.record(OperationDenied(operation=context.operation, code=error.code, rule=rule, part=part))
                 await unit.finish(call)
         except MoothillError as failure:
             _log.warning("denial_not_recorded", extra={"operation": context.operation, "code": failure.code})

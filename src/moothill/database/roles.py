@@ -6,9 +6,11 @@
 | moothill_migrator | yes | may become moothill_owner; migrations only |
 | moothill_app | yes | every operation |
 | moothill_readonly, moothill_auditor | no | grant them to people |
+| moothill_sql | yes | SQL that agents wrote: reads what is granted to it, in the tenant that it proves |
 | moothill_search, _gate, _relay, _jobs, _privacy | no | each owns a few listed functions with explicit policies |
 """
 
+import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -19,18 +21,39 @@ from ..kernel.errors import Forbidden, Invalid
 from ..kernel.settings import Settings
 from .address import connection_string, unreachable
 
-__all__ = ["DEFINERS", "ROLES", "SERVING", "bootstrap", "role_statements"]
+__all__ = ["DEFINERS", "ROLES", "SERVING", "UNTRUSTED", "bootstrap", "edition", "role_statements"]
 
 DEFINERS = ("moothill_search", "moothill_gate", "moothill_relay", "moothill_jobs", "moothill_privacy")
 SERVING = ("moothill_app", "moothill_readonly", "moothill_auditor")
-LOGINS = ("moothill_app", "moothill_migrator")
-ROLES = ("moothill_owner", "moothill_migrator", *SERVING, *DEFINERS)
+UNTRUSTED = "moothill_sql"
+LOGINS = ("moothill_app", "moothill_migrator", UNTRUSTED)
+ROLES = ("moothill_owner", "moothill_migrator", *SERVING, UNTRUSTED, *DEFINERS)
+
+# What a statement of an agent may use up. The last two are a superuser's to set; without one they stay out.
+_UNTRUSTED_CONNECTIONS = 20
+_UNTRUSTED_SETTINGS = {
+    "search_path": "pg_catalog",
+    "default_transaction_read_only": "on",
+    "statement_timeout": "10s",
+    "lock_timeout": "2s",
+    "idle_in_transaction_session_timeout": "10s",
+    "work_mem": "4MB",
+    "hash_mem_multiplier": "1",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "standard_conforming_strings": "on",
+}
+_UNTRUSTED_SUPERUSER_SETTINGS = {"temp_file_limit": "64MB", "track_activities": "off"}
 
 # Changing one role from two sides at once fails; who comes second waits.
 _LOCK = 0x726F6C65
 _CREATE = """do $$ begin
   create role {role} {attributes} nosuperuser nocreatedb nocreaterole nobypassrls noreplication;
 exception when duplicate_object or unique_violation then null; end $$"""
+_WHERE_ALLOWED = """do $$ begin
+  {statement};
+exception when insufficient_privilege then null; end $$"""
 
 
 class NotASuperuser(Forbidden):
@@ -40,7 +63,7 @@ class NotASuperuser(Forbidden):
 def role_statements(database: str) -> Iterator[str]:
     """The statements that make the roles and open `database` to them, without passwords.
 
-    They may run again at any time. A DBA who runs them by hand adds `\\password` for the two logins.
+    They may run again at any time. A DBA who runs them by hand adds `\\password` for the three logins.
     """
     for role in ROLES:
         login = "login" if role in LOGINS else "nologin"
@@ -56,6 +79,18 @@ def role_statements(database: str) -> Iterator[str]:
         yield f"alter role {role} in database {name} set search_path = moothill, public"
     yield f"alter role moothill_app in database {name} set idle_in_transaction_session_timeout = '60s'"
     yield f"alter role moothill_app in database {name} set citus.propagate_set_commands = 'local'"
+    yield f"grant connect on database {name} to {UNTRUSTED}"
+    yield f"alter role {UNTRUSTED} connection limit {_UNTRUSTED_CONNECTIONS}"
+    for setting, value in _UNTRUSTED_SETTINGS.items():
+        yield f"alter role {UNTRUSTED} in database {name} set {setting} = '{value}'"
+    for setting, value in _UNTRUSTED_SUPERUSER_SETTINGS.items():
+        statement = f"alter role {UNTRUSTED} in database {name} set {setting} = '{value}'"
+        yield _WHERE_ALLOWED.format(statement=statement)
+
+
+def edition() -> str:
+    """Changes when the roles do: a database that was prepared under another edition is prepared again."""
+    return hashlib.sha256("\n".join(role_statements("moothill")).encode()).hexdigest()
 
 
 async def bootstrap(
@@ -64,6 +99,7 @@ async def bootstrap(
     *,
     app_password: str,
     migrator_password: str,
+    sql_password: str | None = None,
     settings: Settings | None = None,
 ) -> None:
     """Make the database, the extension and the roles; safe to run again.
@@ -74,6 +110,7 @@ async def bootstrap(
         database: name of the database to make.
         app_password: password of moothill_app; it travels as a SCRAM verifier.
         migrator_password: password of moothill_migrator; likewise.
+        sql_password: password of moothill_sql; without one it keeps the one it has, or cannot log in.
         settings: how to connect; by default nothing from the environment.
 
     Raises:
@@ -82,6 +119,8 @@ async def bootstrap(
         Invalid: the server has no pgvector, or is too old.
     """
     passwords = {"moothill_app": app_password, "moothill_migrator": migrator_password}
+    if sql_password is not None:
+        passwords[UNTRUSTED] = sql_password
     try:
         async with _administrator(admin_dsn, settings) as admin:
             await _make_roles(admin, database, passwords)

@@ -36,10 +36,15 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement as the server takes it: `$n` placeholders, and the names that fill them."""
+    """A statement as the server takes it: `$n` placeholders, and the names that fill them.
+
+    Attributes:
+        is_kept: prepare it for the next time; not for one that hardly comes again.
+    """
 
     text: bytes
     names: tuple[str, ...]
+    is_kept: bool = True
 
 
 @lru_cache(maxsize=4096)
@@ -96,6 +101,15 @@ class Wire:
     _made: int = 0
     _transformer: psycopg_abc.Transformer | None = None
 
+    @property
+    def kept(self) -> int:
+        """How many statements are prepared."""
+        return len(self._prepared)
+
+    def forget(self) -> None:
+        """Prepare everything anew, for somebody discards what is prepared."""
+        self._prepared.clear()
+
     async def trip(self, statements: Sequence[tuple[Statement, Mapping[str, Any]]]) -> list[tuple[Rows, int]]:
         """Send all statements, then read all answers: rows and the number of rows touched, of each.
 
@@ -121,18 +135,24 @@ class Wire:
         Raises:
             psycopg.Error: the first failure; what follows it in the trip was not run.
         """
+        return [self.read(result) for result in await self.results(ready)]
+
+    async def results(self, ready: Ready) -> list[PGresult]:
+        """Send what was dumped; the answers as they came, with the names and types of their columns.
+
+        Raises:
+            psycopg.Error: the first failure; what follows it in the trip was not run.
+        """
         if self._age != self.plans.age:
             self._prepared.clear()
             self._age = self.plans.age
         try:
             async with self.connection.lock:
-                results = await self.connection.wait(self._run(self.connection.pgconn, ready))
+                return await self.connection.wait(self._run(self.connection.pgconn, ready))
         except psycopg.Error as error:
             if is_stale_plan(error):
                 self.plans.age += 1
             raise
-        assert self._transformer is not None
-        return [self._read(self._transformer, result) for result in results]
 
     def _run(self, pgconn: PGconn, ready: Ready) -> PQGen[list[PGresult]]:
         pgconn.enter_pipeline_mode()
@@ -141,7 +161,7 @@ class Wire:
         fresh: dict[bytes, bytes] = {}
         for statement, values, formats in ready:
             prepares.append(None)
-            if not self.prepares:
+            if not (self.prepares and statement.is_kept):
                 pgconn.send_query_params(statement.text, values, param_formats=formats)
                 continue
             name = self._prepared.get(statement.text) or fresh.get(statement.text)
@@ -164,7 +184,10 @@ class Wire:
                 self._prepared[prepared[0]] = prepared[1]
         return answers
 
-    def _read(self, transformer: psycopg_abc.Transformer, result: PGresult) -> tuple[Rows, int]:
+    def read(self, result: PGresult) -> tuple[Rows, int]:
+        """Rows of an answer, and the number of rows touched."""
+        transformer = self._transformer
+        assert transformer is not None
         count = result.command_tuples or 0
         if result.status != ExecStatus.TUPLES_OK:
             return [], count

@@ -33,7 +33,7 @@ _log = logging.getLogger("moothill.settings")
 # Of the environment too, but no settings of a service.
 _OTHER_NAMES = {
     *("MOOTHILL_APP_PASSWORD", "MOOTHILL_CHROMIUM", "MOOTHILL_COMPLETE", "MOOTHILL_CONFIG", "MOOTHILL_CONSOLE_DSN"),
-    *("MOOTHILL_MIGRATOR_PASSWORD", "MOOTHILL_SHARED_DATA", "MOOTHILL_SOAK"),
+    *("MOOTHILL_MIGRATOR_PASSWORD", "MOOTHILL_SHARED_DATA", "MOOTHILL_SOAK", "MOOTHILL_SQL_PASSWORD"),
 }
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "": 1}
 
@@ -73,6 +73,9 @@ class Settings(BaseModel):
     migrator_dsn: SecretStr | None = Field(
         None, description="DSN of a role that may become moothill_owner; migrations only."
     )
+    sql_dsn: SecretStr | None = Field(
+        None, description="DSN of moothill_sql, for SQL that agents write; an embedded server knows its own."
+    )
     url: str | None = Field(None, description="Address of a running Moothill server.")
     key: SecretStr | None = Field(None, description="API key for a running server.")
     tenant: str = Field("default", description="Slug or id of the tenant to work in.")
@@ -100,6 +103,17 @@ class Settings(BaseModel):
     tls: str | None = Field(None, description="sslmode; default verify-full off loopback, prefer on it.")
     migration_table: str = Field(
         "schema_migrations", pattern=r"^[a-z_][a-z0-9_]{0,44}$", description="Table that records migrations."
+    )
+
+    sql_pool_max: int = Field(4, ge=1, le=100, description="Most connections of this process for SQL of agents.")
+    sql_timeout: Annotated[Timeout, Field(le=timedelta(minutes=5))] = Field(
+        timedelta(seconds=5), description="Longest run of a statement of an agent."
+    )
+    sql_cost: float = Field(
+        1_000_000, gt=0, description="Highest cost, by the planner's estimate, of a statement of an agent."
+    )
+    sql_bytes: int = Field(
+        4_194_304, ge=1024, le=268_435_456, description="Most bytes in the answer to a statement of an agent."
     )
 
     embedding_provider: str = Field("wordllama", description="wordllama, openai, sentence-transformers or a plug-in.")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .operation import Operation
 from .paging import Page
+from .tables import Table
 
 if TYPE_CHECKING:
     from .context import Context
@@ -26,6 +27,8 @@ def counted(result: Any) -> int:
     """How many rows a result gives out."""
     if isinstance(result, Page):
         return len(result.items)
+    if isinstance(result, Table):
+        return len(result.rows)
     hits = getattr(result, "hits", None)
     if isinstance(hits, list):
         return len(hits)

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import os
 import shutil
 import stat
@@ -213,3 +214,25 @@ async def test_a_bootstrap_that_failed_runs_again(folder: Path) -> None:
     assert state(folder) is State.ABSENT
     async with server.running(bootstrap=working):
         assert (folder / "bootstrapped").exists()
+
+
+async def test_a_folder_of_an_earlier_release_gets_the_role_that_is_new(folder: Path) -> None:
+    """Its passwords lack one, and it was bootstrapped under another edition: both are made good, nothing is lost."""
+    ran: list[str] = []
+
+    async def bootstrap(server: EmbeddedServer) -> None:
+        ran.append(server.password("sql"))
+
+    async with EmbeddedServer(folder) as server:
+        app = server.password("app")
+    held = json.loads((folder / "credentials.json").read_text())
+    del held["sql"]
+    (folder / "credentials.json").write_text(json.dumps(held))
+    for edition, runs in (("", 1), ("second", 2), ("second", 2)):
+        server = EmbeddedServer(folder)
+        await server.start(bootstrap=bootstrap, edition=edition)
+        assert server.password("app") == app
+        await server.stop()
+        assert len(ran) == runs
+    assert len(set(ran)) == 1
+    assert (folder / "credentials.json").stat().st_mode & 0o077 == 0

@@ -20,7 +20,7 @@ async def ground(server: EmbeddedServer, settings: Settings) -> AsyncIterator[Gr
     async with cloned(server, "isolation") as name:
         dsn, admin_dsn = server.dsn("app", name), server.dsn("admin", name)
         generous = settings.model_copy(update={"rate_limit": 1_000_000})
-        platform = await open_database(dsn, generous, "default", create=True)
+        platform = await open_database(dsn, generous, "default", sql_dsn=server.dsn("sql", name), create=True)
         try:
             async with await psycopg.AsyncConnection.connect(admin_dsn, autocommit=True) as admin:
                 ours = await settle(platform, "amber")

@@ -131,6 +131,7 @@ ABOVE: Mapping[str, str] = {
     "moothill.gate_tenant_create": "likewise",
     "moothill.gate_tenant_status": "likewise",
     "moothill.gate_key_find": "finds a key by the digest of its secret, before any tenant is known",
+    "moothill.gate_context_key": "a key by which a process proves tenants; its callers may enter any of them anyhow",
     "moothill.gate_keys_used": "writes last uses of keys of all tenants in one batch",
     "moothill.jobs_lease_acquire": "leases belong to processes",
     "moothill.jobs_lease_renew": "likewise",

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from tests.integration.isolation import definers, keys, paths, rows
+from tests.integration.isolation import definers, keys, paths, proofs, rows
 from tests.integration.isolation.intruder import Ground
 
 __all__ = ["PROBES", "Probe"]
@@ -29,5 +29,6 @@ PROBES: Mapping[str, Probe] = {
         keys.taken_keys,
         keys.references,
         definers.definers,
+        proofs.proofs,
     )
 }

@@ -14,10 +14,15 @@ from .folder import write_privately
 
 __all__ = ["Credentials", "Dsn", "Role"]
 
-Role = Literal["app", "migrator", "admin"]
+Role = Literal["app", "migrator", "sql", "admin"]
 
-# The database's own names of the three roles.
-ROLE_NAMES: dict[Role, str] = {"app": "moothill_app", "migrator": "moothill_migrator", "admin": "postgres"}
+# The database's own names of the roles.
+ROLE_NAMES: dict[Role, str] = {
+    "app": "moothill_app",
+    "migrator": "moothill_migrator",
+    "sql": "moothill_sql",
+    "admin": "postgres",
+}
 
 
 class Dsn(str):
@@ -36,11 +41,12 @@ class Credentials:
 
     app: str = field(repr=False)
     migrator: str = field(repr=False)
+    sql: str = field(repr=False)
     admin: str = field(repr=False)
 
     @classmethod
     def load(cls, path: Path) -> Self | None:
-        """The credentials of a folder; none if it has none yet.
+        """The credentials of a folder, completed by what is new since they were made; none if it has none yet.
 
         Raises:
             FolderUnusable: others may read the file, or it is damaged.
@@ -57,6 +63,10 @@ class Credentials:
             )
         try:
             held = json.loads(text)
+            if "sql" not in held:
+                # A folder of a release that did not have this role yet.
+                held["sql"] = secrets.token_urlsafe(32)
+                write_privately(path, json.dumps(held) + "\n")
             return cls(**{role: str(held[role]) for role in get_args(Role)})
         except (ValueError, KeyError, TypeError):
             raise FolderUnusable(

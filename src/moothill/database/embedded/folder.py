@@ -109,6 +109,13 @@ class Folder:
         """Marker: the roles and the database have been created."""
         return self.path / "bootstrapped"
 
+    def bootstrapped_as(self) -> str | None:
+        """Under which edition they were; none before that."""
+        try:
+            return self.bootstrapped.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
     def socket_directory(self, account: Account) -> Path:
         """Where the server's socket lies: in the folder, or under /tmp when that is too long.
 

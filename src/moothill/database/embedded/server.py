@@ -107,7 +107,11 @@ class EmbeddedServer:
         await self.stop()
 
     async def start(
-        self, on_progress: Callable[[Progress], None] | None = None, *, bootstrap: Bootstrap | None = None
+        self,
+        on_progress: Callable[[Progress], None] | None = None,
+        *,
+        bootstrap: Bootstrap | None = None,
+        edition: str = "",
     ) -> None:
         """Use the folder's server; initialise and start it if nobody has.
 
@@ -118,6 +122,7 @@ class EmbeddedServer:
             on_progress: called in the event loop's thread as the start proceeds.
             bootstrap: run once in the life of the folder, under its lock, to create roles and
                 database. It must be repeatable: a process that dies in it leaves it to the next.
+            edition: what the bootstrap makes; a folder that was bootstrapped under another one is so again.
 
         Raises:
             FolderUnusable: the folder is not ours, not private, or cannot be entered.
@@ -132,10 +137,10 @@ class EmbeddedServer:
             abandoned = threading.Event()
             try:
                 await _in_thread(lambda: self._lifecycle.join(report, abandoned), abandoned)
-                if bootstrap is not None and not self._lifecycle.folder.bootstrapped.exists():
+                if bootstrap is not None and self._lifecycle.folder.bootstrapped_as() != edition:
                     report("bootstrapping", "Creating the roles and the database.")
                     await bootstrap(self)
-                    await asyncio.to_thread(write_privately, self._lifecycle.folder.bootstrapped, "")
+                    await asyncio.to_thread(write_privately, self._lifecycle.folder.bootstrapped, edition)
             except BaseException:
                 if not began_joined:
                     await _in_thread(self._lifecycle.leave)
@@ -162,13 +167,17 @@ class EmbeddedServer:
 
     @contextlib.asynccontextmanager
     async def running(
-        self, on_progress: Callable[[Progress], None] | None = None, *, bootstrap: Bootstrap | None = None
+        self,
+        on_progress: Callable[[Progress], None] | None = None,
+        *,
+        bootstrap: Bootstrap | None = None,
+        edition: str = "",
     ) -> AsyncIterator[Self]:
         """Start on entry, stop on leaving; arguments and errors as of `start`.
 
         A server that dies in between is started again within a second or two; it recovers what it acknowledged.
         """
-        await self.start(on_progress, bootstrap=bootstrap)
+        await self.start(on_progress, bootstrap=bootstrap, edition=edition)
         watch = asyncio.create_task(self._watch(), name="moothill-postgres-watch")
         try:
             yield self
@@ -205,7 +214,7 @@ class EmbeddedServer:
         """A libpq connection string with password; its `repr` does not show it.
 
         Args:
-            role: `app` for operations, `migrator` for migrations, `admin` for the superuser.
+            role: `app` for operations, `migrator` for migrations, `sql` for SQL of agents, `admin` for the superuser.
             database: by default `moothill`, and `postgres` for the admin.
 
         Raises:

@@ -11,10 +11,12 @@ from ... import __version__
 from .groups import COMMANDS, GROUPS
 from .options import GlobalOptions
 
-__all__ = ["build", "run"]
+__all__ = ["build", "run", "spelled_out"]
 
 # What keeps its natural name here, though no operation can be called by a Python keyword: (group, word) -> the verb.
 ALIASES: Mapping[tuple[str, ...], str] = {("agents", "import"): "load"}
+# What a group does with a word that can be no verb, as it holds a blank: group -> the verb.
+STATEMENTS: Mapping[str, str] = {"sql": "query"}
 _VALUED = {"--url", "--dsn", "--folder", "--tenant", "-t"}
 
 
@@ -91,13 +93,27 @@ def _place(arguments: Sequence[str]) -> int:
 
 def run(arguments: Sequence[str]) -> None:
     """Run a command and exit with its code."""
+    given = spelled_out(arguments)
+    words = _typed_words() if "_MOOTHILL_COMPLETE" in os.environ else given
+    named = next(iter(words[_place(words) :]), None)
+    build(named)(args=given, prog_name="moothill")
+
+
+def spelled_out(arguments: Sequence[str]) -> list[str]:
+    """A command without its short cuts: names that stand for a verb, and statements without one."""
     given = list(arguments)
     place = _place(given)
     if verb := ALIASES.get(tuple(given[place : place + 2])):
         given[place + 1] = verb
-    words = _typed_words() if "_MOOTHILL_COMPLETE" in os.environ else given
-    named = next(iter(words[_place(words) :]), None)
-    build(named)(args=given, prog_name="moothill")
+    if (verb := STATEMENTS.get("".join(given[place : place + 1]))) and _hold_statement(given[place + 1 :]):
+        given.insert(place + 1, verb)
+    return given
+
+
+def _hold_statement(words: Sequence[str]) -> bool:
+    """Whether a statement comes, at once or behind options, and no verb before it."""
+    found = [len(word.split()) > 1 for word in words]
+    return any(found) and (found[0] or words[0].startswith("-"))
 
 
 def _typed_words() -> list[str]:

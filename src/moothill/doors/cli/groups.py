@@ -22,5 +22,6 @@ GROUPS: dict[str, str] = {
     "privacy": "Privacy: what may be learnt across tenants, under noise, and what it cost.",
     "search": "Find agents, capabilities and everything else that has a text.",
     "sharing": "Sharing: how far a tenant opens itself, what it lets others read, and who came from outside.",
+    "sql": "SQL that agents write: one query at a time, over what their tenant may see.",
     "tenants": "Societies: make, find, suspend and resume them.",
 }

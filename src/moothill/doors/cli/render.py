@@ -17,6 +17,7 @@ import typer
 from ...kernel.errors import MoothillError
 from ...kernel.operation import Operation
 from ...kernel.paging import Page
+from ...kernel.tables import Table as Tabular
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -79,6 +80,8 @@ def show(operation: Operation[Any, Any], result: Any, *, json_output: bool, dry_
             typer.secho(f"More: --cursor {plain['next']} (or --all)", dim=True, err=True)
     elif isinstance(plain, list):
         _table(plain)
+    elif isinstance(result, Tabular):
+        _columns(plain)
     elif isinstance(plain, Mapping):
         _record(plain)
     elif plain is not None:
@@ -139,6 +142,23 @@ def _table(rows: Sequence[Any]) -> None:
     if len(shown) < len(columns):
         hidden = harmless(", ".join(columns[len(shown) :]))
         typer.secho(f"Not shown: {hidden}; --json shows all.", dim=True, err=True)
+
+
+def _columns(plain: Mapping[str, Any]) -> None:
+    """A table with all of its columns, whatever they are called, and what else the result says below it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in plain["columns"]:
+        table.add_column(Text(harmless(column["name"])), overflow="ellipsis", no_wrap=True, max_width=_WIDEST)
+    for row in plain["rows"]:
+        table.add_row(*(Text(harmless(_cell(value))) for value in row))
+    _print(table, elsewhere=_UNBROKEN)
+    beside = {name: value for name, value in plain.items() if name not in ("columns", "rows") and value is not False}
+    said = ", ".join(f"{harmless(name)}: {harmless(_cell(value))}" for name, value in beside.items())
+    count = len(plain["rows"])
+    typer.secho(f"{count} row{'' if count == 1 else 's'}. {said}".strip(), dim=True, err=True)
 
 
 def _record(plain: Mapping[str, Any]) -> None:

@@ -129,6 +129,10 @@ def roles(
     migrator_password: Annotated[
         str | None, typer.Option(envvar="MOOTHILL_MIGRATOR_PASSWORD", help="Of moothill_migrator.")
     ] = None,
+    sql_password: Annotated[
+        str | None,
+        typer.Option(envvar="MOOTHILL_SQL_PASSWORD", help="Of moothill_sql; without it agents cannot ask in SQL."),
+    ] = None,
 ) -> None:
     """Print the SQL that makes the roles, or apply it."""
     if apply is None:
@@ -140,7 +144,12 @@ def roles(
         settings = Settings.load()
         asyncio.run(
             bootstrap(
-                apply, database, app_password=app_password, migrator_password=migrator_password, settings=settings
+                apply,
+                database,
+                app_password=app_password,
+                migrator_password=migrator_password,
+                sql_password=sql_password,
+                settings=settings,
             )
         )
     except MoothillError as error:
