@@ -39,7 +39,7 @@ def misused(operation: Operation[Any, Any], case: Case) -> str:
     known = {parameter.name: parameter for parameter in operation.signature.parameters}
     if case.arguments.keys() - known.keys():
         return "there is no such option"
-    if any(parameter.is_positional and name not in case.arguments for name, parameter in known.items()):
+    if any(each.is_positional and each.required and name not in case.arguments for name, each in known.items()):
         return "a word is missing"
     if "idempotency_key" in case.options and operation.effect == "read":
         return "a read has no option for a key"
@@ -54,6 +54,8 @@ def words_of(operation: Operation[Any, Any], case: Case) -> tuple[list[str], str
     piped = ""
     if words[0] == "printf":
         piped, words = words[2], words[4:]
+    last = words[words.index("--") :] if "--" in words else []
+    words = words[: len(words) - len(last)]
     unknown = case.arguments.keys() - {parameter.name for parameter in operation.signature.parameters}
     for name, value in [*case.options.items(), *((name, case.arguments[name]) for name in unknown)]:
         words.append(f"--{name.replace('_', '-')}")
@@ -61,4 +63,4 @@ def words_of(operation: Operation[Any, Any], case: Case) -> tuple[list[str], str
             words.append(str(value))
     if operation.effect == "destroy":
         words.append("--yes")
-    return words[1:], piped
+    return [*words[1:], *last], piped

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import pytest
 import typer.main
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 import moothill.moot  # registers every service
@@ -255,6 +257,21 @@ def test_every_example_is_a_line_that_the_command_line_takes(name: str) -> None:
     for key in found.example:
         if key in {each.name for each in found.signature.parameters if each.is_plain and not each.is_list}:
             assert given[key] is not None, key
+
+
+@given(
+    text=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1),
+    status=st.text("-a ='\"", min_size=1),
+)
+@example(text="--help", status="--json")
+def test_a_spelled_call_is_read_as_it_was_meant_whatever_its_values_begin_with(text: str, status: str) -> None:
+    found = REGISTRY["search.find"]
+    spelled = spell_cli(found, {"text": text, "kinds": [status, status], "limit": 3, "filters": {"status": [status]}})
+    words = shlex.split(spelled)[2:]
+    command = cast(Any, typer.main.get_command(group_app("search"))).commands[words[0]]
+    taken = command.make_context(words[0], words[1:], resilient_parsing=False).params
+    assert (taken["text"], taken["kinds"], taken["limit"]) == (text, [status, status], "3")
+    assert json.loads(taken["filters"]) == {"status": [status]}
 
 
 # --- values

@@ -9,14 +9,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 import psycopg
 from psycopg import AsyncConnection
-from psycopg.pq import PGconn, Ping
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import JsonbDumper, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -26,6 +25,7 @@ from ..kernel.errors import Conflict, Exhausted, MoothillError, Unavailable
 from ..kernel.identifiers import NOBODY
 from ..kernel.settings import Settings
 from .address import DatabaseUnreachable, connection_string, unreachable
+from .circuit import FAILURES, PROBE_SECONDS, Circuit
 from .denials import OperationDenied
 from .sqlstate import SqlFailure, from_psycopg, translate
 from .transaction import PooledTransaction
@@ -35,6 +35,8 @@ __all__ = ["Database", "run_plain"]
 
 _log = logging.getLogger("moothill.database")
 _LARGEST_SKEW = 300.0
+_RECONNECT_SECONDS = 5.0
+_PROBE_TIMEOUT = timedelta(seconds=2)
 MOST_GATES = 10_000
 # A tenant that a session-level SET left on the connection, against all rules, is nobody's here.
 _NO_TENANT = compile_statement("reset app.current_tenant")
@@ -68,6 +70,7 @@ class Database:
         self._plans = Plans()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweeping: asyncio.Task[None] | None = None
+        self.circuit = Circuit(self._answers, self._sweep)
         self.is_pooled_outside = False
         self.written: Callable[[UUID], None] | None = None
 
@@ -102,6 +105,8 @@ class Database:
             timeout=self.settings.connect_timeout.total_seconds(),
             max_idle=self.settings.idle_timeout.total_seconds(),
             max_lifetime=self.settings.max_lifetime.total_seconds(),
+            # Its pauses double: after a longer one, nobody would get a connection to a server that is back.
+            reconnect_timeout=_RECONNECT_SECONDS,
             configure=self._configure,
             # With a reset, a worker of the pool takes connections back: in the caller's task, a second
             # cancellation could interrupt that and lose the connection for good.
@@ -117,6 +122,7 @@ class Database:
 
     async def close(self) -> None:
         """Let running calls end, then close every connection."""
+        await self.circuit.close()
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
@@ -131,6 +137,8 @@ class Database:
             raise Unavailable("The database is closed; use the Moot inside its `async with`.")
         if self._loop is not asyncio.get_running_loop():
             raise Conflict("This Moot was opened in another event loop; open one for each loop.")
+        if self.circuit.is_open:
+            raise DatabaseUnreachable(retry_after=PROBE_SECONDS)
         gate = self._gate(tenant)
         wait = self.settings.connect_timeout.total_seconds()
         if gate.locked():
@@ -147,8 +155,14 @@ class Database:
                 finally:
                     if connection.closed:
                         self._sweep()
+                        self.circuit.fail()
+                    else:
+                        self.circuit.succeed()
         except PoolTimeout:
-            raise await self._why_none() from None
+            if await self._answers():
+                raise PoolExhausted(retry_after=1) from None
+            self.circuit.fail(FAILURES)
+            raise DatabaseUnreachable(retry_after=1) from None
         finally:
             gate.release()
 
@@ -157,12 +171,15 @@ class Database:
         if self._pool is not None and (self._sweeping is None or self._sweeping.done()):
             self._sweeping = asyncio.create_task(self._pool.check(), name="pool-sweep")
 
-    async def _why_none(self) -> MoothillError:
-        """What to say when no connection came free in time: all are taken, or the server is gone."""
-        ping = await asyncio.to_thread(PGconn.ping, connection_string(self._dsn, self.settings).encode())
-        if ping in (Ping.OK, Ping.NO_ATTEMPT):
-            return PoolExhausted(retry_after=1)
-        return DatabaseUnreachable(retry_after=1)
+    async def _answers(self) -> bool:
+        """Whether the server is there, however full it is. libpq's own ping would stop this whole process meanwhile."""
+        conninfo = connection_string(self._dsn, self.settings, purpose="probe", timeout=_PROBE_TIMEOUT)
+        try:
+            async with await AsyncConnection.connect(conninfo, autocommit=True):
+                return True
+        except psycopg.OperationalError as error:
+            # Whoever refuses us is there, but for one that starts or stops.
+            return "FATAL" in str(error) and "the database system is" not in str(error)
 
     @asynccontextmanager
     async def begin(self, context: Context, *, single: bool) -> AsyncIterator[PooledTransaction]:

@@ -54,8 +54,9 @@ class Parameter:
 
     @property
     def is_positional(self) -> bool:
-        """Whether the command line takes it by position: required, one plain value."""
-        return self.required and self.is_plain and not self.is_list and self.bare is not bool
+        """Whether the command line takes it by position: one plain value, required or the text that is asked about."""
+        is_single = self.is_plain and not self.is_list and self.bare is not bool
+        return is_single and (self.required or self.name == "text")
 
 
 @dataclass(frozen=True)

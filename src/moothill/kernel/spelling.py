@@ -42,27 +42,29 @@ def spell_http(operation: Operation[Any, Any], arguments: Mapping[str, Any]) -> 
 
 
 def spell_cli(operation: Operation[Any, Any], arguments: Mapping[str, Any]) -> str:
-    """The call on the command line: required plain parameters by position, the others as options."""
+    """The call on the command line: positional parameters as they are, the others as options."""
     piped = ""
-    words = ["moothill", operation.group, operation.verb.replace("_", "-")]
+    by_place: list[str] = []
+    options: list[str] = []
     for parameter in operation.signature.parameters:
-        if parameter.name not in arguments:
-            continue
-        value = arguments[parameter.name]
+        value = arguments.get(parameter.name)
         flag = f"--{parameter.name.replace('_', '-')}"
+        if value is None:
+            continue
         if parameter.is_file:
             piped = f"printf %s {_word(value)} | "
-            words.append("-")
+            by_place.append("-")
         elif parameter.is_positional:
-            words.append(_word(value))
+            by_place.append(_word(value))
         elif isinstance(value, bool):
-            words.append(flag if value else f"--no-{parameter.name.replace('_', '-')}")
+            options.append(flag if value else f"--no-{parameter.name.replace('_', '-')}")
         elif parameter.is_plain and parameter.is_list and isinstance(value, list):
-            for item in value:
-                words += [flag, _word(item)]
-        elif value is not None:
-            words += [flag, _word(value) if parameter.is_plain else shlex.quote(json.dumps(value, default=str))]
-    return piped + " ".join(words)
+            options += [_option(flag, item) for item in value]
+        else:
+            options.append(_option(flag, value if parameter.is_plain else json.dumps(value, default=str)))
+    if any(word != "-" and word.startswith(("-", "'-")) for word in by_place):
+        options, by_place = [*options, "--", *by_place], []
+    return piped + " ".join(["moothill", operation.group, operation.verb.replace("_", "-"), *by_place, *options])
 
 
 def spell_mcp(operation: Operation[Any, Any], arguments: Mapping[str, Any]) -> str:
@@ -76,3 +78,9 @@ def spell_mcp(operation: Operation[Any, Any], arguments: Mapping[str, Any]) -> s
 
 def _word(value: Any) -> str:
     return shlex.quote(value if isinstance(value, str) else json.dumps(value, default=str))
+
+
+def _option(flag: str, value: Any) -> str:
+    """An option with its value; one that begins with a dash would be taken for another option."""
+    word = _word(value)
+    return f"{flag}={word}" if word.startswith(("-", "'-")) else f"{flag} {word}"

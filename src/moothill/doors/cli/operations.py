@@ -97,7 +97,7 @@ def _command(operation: Operation[Any, Any]) -> Callable[..., None]:
         _run(operation, options, given, extra)
 
     # Required arguments come first, as on any command line.
-    ordered = sorted(parameters, key=lambda each: not (each.is_positional or each.is_file))
+    ordered = sorted(parameters, key=lambda each: (not (each.is_positional or each.is_file), not each.required))
     wanted = [_parameter(each) for each in ordered]
     wanted += [
         inspect.Parameter(
@@ -120,9 +120,11 @@ def _parameter(parameter: Parameter) -> inspect.Parameter:
     help_text = parameter.description
     annotation: Any
     default: Any = None
-    if parameter.is_positional:
+    if parameter.is_positional and parameter.required:
         annotation = Annotated[str, typer.Argument(help=help_text, show_default=False)]
         default = inspect.Parameter.empty
+    elif parameter.is_positional:
+        annotation = Annotated[str | None, typer.Argument(help=help_text, show_default=False)]
     elif parameter.is_file:
         annotation = Annotated[str | None, typer.Argument(metavar="FILE|-", help=help_text, show_default=False)]
     elif parameter.is_plain and parameter.is_list:

@@ -5,6 +5,7 @@ from typing import Literal
 from fastapi import FastAPI, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...database.circuit import CircuitState
 from ...database.health import HealthChecks, pool_health
 from ...kernel.errors import Unavailable
 from .door import Door
@@ -55,6 +56,7 @@ class DatabaseHealth(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     healthy: bool = Field(description="The database answers and the pool is not unhealthy.")
+    circuit: CircuitState = Field(description="Open while the database is gone: calls fail at once.")
     stats: PoolNumbers = Field(description="The pool at this moment.")
 
 
@@ -92,6 +94,7 @@ def add_health(app: FastAPI, door: Door) -> None:
             response.status_code = 503
         return DatabaseHealth(
             healthy=not is_down and pool.status != "unhealthy",
+            circuit=door.database.circuit.state,
             stats=PoolNumbers(
                 totalConnections=pool.total,
                 idleConnections=pool.idle,

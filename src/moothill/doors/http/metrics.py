@@ -5,11 +5,13 @@ and paths never become labels.
 """
 
 from collections.abc import Iterator
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ...database.circuit import CircuitState
 from ...database.health import pool_health
 from ...kernel.instruments import BUCKETS, Instruments
 from .door import Door
@@ -99,6 +101,10 @@ def _of_pool(door: Door) -> Iterator[Metric]:
     yield connections
     yield _gauge("moothill_pool_connections_max", "Most connections the pool opens.", pool.largest)
     yield _gauge("moothill_pool_waiting", "Calls that wait for a connection.", pool.waiting)
+    circuit = GaugeMetricFamily("moothill_database_circuit", "The circuit breaker: 1 at its state.", labels=["state"])
+    for state in get_args(CircuitState):
+        circuit.add_metric([state], door.database.circuit.state == state)
+    yield circuit
     numbers = door.database.statistics()
     for name, (metric, meaning) in _POOL_COUNTERS.items():
         family = CounterMetricFamily(f"moothill_{metric}", meaning)
