@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 import pytest_asyncio
@@ -28,6 +29,10 @@ from moothill.session import open_database
 
 DATABASE = f"moothill_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 TEMPLATE = "moothill_template"
+
+# What a property takes says how busy the machine is, and nothing about us.
+hypothesis.settings.register_profile("moothill", deadline=None)
+hypothesis.settings.load_profile("moothill")
 
 MootFactory = Callable[[], Awaitable[Moot]]
 DatabaseFactory = Callable[[], Awaitable[str]]

@@ -1,6 +1,7 @@
 """Isolation on connections that several tenants share: plans that are kept, settings that are left behind."""
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,8 @@ from moothill.session import open_database
 from tests.integration.isolation.intruder import Ground
 from tests.integration.isolation.societies import Society
 
+# Each round is six calls of each of eight callers.
+ROUNDS = 210 if os.environ.get("MOOTHILL_SOAK") else 5
 COUNT = "select count(*) from moothill.agents"
 
 
@@ -54,14 +57,15 @@ async def test_kept_plans_serve_each_tenant_its_own_rows_on_one_connection(groun
             assert f"{ground.theirs.marker}-alone" in await seen(theirs, ground.theirs)
 
 
+@pytest.mark.soak
 async def test_calls_of_two_tenants_may_be_interleaved_at_will(ground: Ground, settings: Settings) -> None:
-    """A39, C24: eight callers on two connections, each of which goes from tenant to tenant."""
+    """A39, C24: eight callers on two connections, forced generic plans; ten thousand calls in the soak."""
     async with narrow(ground, settings, 2) as (ours, theirs, _):
         pairs = [(ours, ground.ours), (theirs, ground.theirs)] * 4
         random.shuffle(pairs)
 
         async def call(moot: Moot, society: Society) -> None:
-            for _ in range(5):
+            for _ in range(ROUNDS):
                 assert f"{society.marker}-alone" in await seen(moot, society)
                 assert (await moot.agents.get(agent=society.agent_key)).id == society.agent
 
