@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from moothill.database.guards import guards
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"(?<!\\)\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
@@ -63,6 +65,27 @@ def test_links_lead_somewhere(page: Path) -> None:
 @each_page
 def test_every_verb_that_a_page_names_exists(page: Path) -> None:
     assert set(re.findall(r"\./dev ([a-z]+)", page.read_text(encoding="utf-8"))) <= verbs()
+
+
+@pytest.fixture(scope="module")
+def tests_there_are() -> set[str]:
+    """The names of all tests."""
+    sources = (file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
+    return {name for text in sources for name in re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "reference" not in page.parts])
+def test_every_test_that_a_page_names_exists(page: Path, tests_there_are: set[str]) -> None:
+    assert set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8"))) <= tests_there_are
+
+
+def test_the_guards_that_the_page_on_isolation_names_are_those_that_there_are() -> None:
+    page = (ROOT / "docs/explanation/isolation.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(guards())
+    rules = page.partition("## The rules, one by one")[2].partition("\n## ")[0]
+    assert [int(number) for number in re.findall(r"^\| (\d+) \|", rules, re.MULTILINE)] == list(range(1, 25))
+    named = set(re.findall(r"`((?!test_)[a-z]+(?:_[a-z]+)+)`", rules))
+    assert named <= set(guards())
 
 
 @each_page

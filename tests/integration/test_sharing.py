@@ -1,5 +1,6 @@
 """Sharing: the owner of the data decides, at once, and sees who came from outside."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,10 +9,12 @@ import pytest
 
 from moothill.database.embedded import EmbeddedServer
 from moothill.kernel.errors import Forbidden, Invalid, MoothillError, NotFound
+from moothill.kernel.local import LocalExecutor
 from moothill.kernel.settings import Settings
 from moothill.moot import Moot
 from moothill.registry.agents import AgentDetails, Agents
 from moothill.registry.capabilities.models import NewCapability
+from moothill.session import DeferredExecutor
 from moothill.tenancy.sharing.errors import (
     GranteeUnknown,
     GrantExists,
@@ -285,6 +288,33 @@ async def test_a_key_of_the_platform_in_another_tenant_is_a_visitor(
         ("agents.get", "read", 1),
     ]
     assert {(each.accessor, str(each.address)) for each in entries} == {(home, "127.0.0.1")}
+
+
+async def test_whatever_a_visitor_calls_leaves_an_entry(moot: Moot, other: Moot) -> None:
+    """Streams, groups of calls, searches and SQL count like single calls."""
+    await people(moot)
+    assert isinstance(moot.executor, DeferredExecutor)
+    ours = await moot.executor.real()
+    home = (await other.sharing.level()).tenant
+    visitor = Moot(LocalExecutor(ours.runtime, replace(ours.principal, home=home)))
+    await visitor.search.find(text="ada", kinds=["agent"], limit=1)
+    first = (await moot.events.list(limit=1)).items[0].cursor
+    async for _ in visitor.events.follow(kind="agents.", after=first):
+        break
+    async with visitor.transaction():
+        await visitor.agents.get(agent="ada")
+        await visitor.agents.deactivate(agent="bob")
+    await visitor.batch([visitor.agents.deactivate.call(agent="ada")])
+    entries = (await moot.sharing.accesses()).items
+    assert [(each.operation, each.kind, each.rows) for each in reversed(entries)] == [
+        ("search.find", "read", 1),
+        ("events.follow", "read", None),
+        ("agents.get", "read", 1),
+        ("agents.deactivate", "write", None),
+        ("operations.batch", "write", None),
+        ("agents.deactivate", "write", None),
+    ]
+    assert {each.accessor for each in entries} == {home}
 
 
 async def test_the_log_of_accesses_is_written_once_and_never_changed(server: EmbeddedServer, moot: Moot) -> None:
