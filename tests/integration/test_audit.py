@@ -11,6 +11,7 @@ from moothill.kernel.errors import Forbidden
 from moothill.moot import Moot
 from moothill.registry.agents import AgentPatch, Heartbeat
 from moothill.tenancy.audit.models import AuditEntry
+from moothill.tenancy.audit.service import EntryNotFound
 from tests.conftest import DATABASE
 
 
@@ -85,6 +86,30 @@ async def test_auditors_read_it_and_others_do_not(moot: Moot, server: EmbeddedSe
             await admin.execute("select changes from moothill.events limit 1")
         await admin.execute("reset role; set role moothill_auditor")
         await admin.execute("select changes from moothill.events limit 1")
+
+
+async def test_an_agent_sees_in_the_audit_what_it_did_itself(moot: Moot) -> None:
+    """Rows by actor inside a tenant: the server decides, whatever the agent asks for."""
+    seen = {}
+    for name in ("ada", "bob"):
+        agent = await moot.agents.register(agent_id=name, name=name)
+        scopes = ["audit:read", "agents:write", "agents:read"]
+        issued = await moot.keys.create(name=name, scopes=scopes, agent=name)
+        own = moot.with_key(issued.secret)
+        await own.agents.update(agent=name, changes=AgentPatch(description=f"I am {name}"), version=agent.version)
+        seen[agent.id] = own
+    everything = (await moot.audit.list()).items
+    for identifier, own in seen.items():
+        entries = (await own.audit.list()).items
+        assert {each.actor for each in entries} == {identifier}
+        assert [each.id for each in entries] == [each.id for each in everything if each.actor == identifier]
+        (other,) = seen.keys() - {identifier}
+        assert (await own.audit.list(actor=other)).items == []
+        assert all(each.actor == identifier for each in (await own.audit.list(subject=other)).items)
+        hidden = next(each.id for each in everything if each.actor == other)
+        with pytest.raises(EntryNotFound):
+            await own.audit.get(event=hidden)
+        assert (await own.audit.get(event=entries[0].id)).actor == identifier
 
 
 async def test_a_new_month_of_a_log_cannot_be_emptied_either(server: EmbeddedServer, platform: Moot) -> None:

@@ -3,6 +3,10 @@ select e.id, e.occurred_at, e.kind, e.operation, e.subject, e.actor, e.actor_kin
        e.request, e.reason, e.payload, e.changes
 from events e
 
+-- let: own
+-- The server knows who asks: an agent sees what it did itself, whatever it asks for.
+(mt.actor_kind() <> 'agent' or e.actor = mt.actor())
+
 -- name: page
 -- Writes of this tenant, newest first.
 -- returns: many
@@ -15,7 +19,7 @@ where e.tenant_id = %(tenant)s and e.id < %(before)s
        or e.occurred_at < %(until)s and e.id < mt.uuid7_floor(%(until)s::timestamptz + interval '10 minutes'))
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s or e.real_actor = %(actor)s)
-  and (not %(changed)s or e.changes is not null)
+  and (not %(changed)s or e.changes is not null) and {own}
 order by e.id desc
 limit %(size)s;
 
@@ -32,7 +36,7 @@ where e.tenant_id = %(tenant)s and (e.subject = %(subject)s or %(subject)s::uuid
        or e.occurred_at < %(until)s and e.id < mt.uuid7_floor(%(until)s::timestamptz + interval '10 minutes'))
   and (%(kind)s::text is null or starts_with(e.kind, %(kind)s))
   and (%(actor)s::uuid is null or e.actor = %(actor)s or e.real_actor = %(actor)s)
-  and (not %(changed)s or e.changes is not null)
+  and (not %(changed)s or e.changes is not null) and {own}
 order by e.id desc
 limit %(size)s;
 
@@ -40,4 +44,4 @@ limit %(size)s;
 -- One write.
 -- returns: maybe
 {entry}
-where e.tenant_id = %(tenant)s and e.id = %(id)s;
+where e.tenant_id = %(tenant)s and e.id = %(id)s and {own};

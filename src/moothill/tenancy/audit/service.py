@@ -35,7 +35,7 @@ sql = Sql()
 class Audit(Service, group="audit"):
     """The audit: who changed what, from what to what, and as whom."""
 
-    @operation(effect="read", scope="audit:read", audience="operator", example={"kind": "agents.", "limit": 10})
+    @operation(effect="read", scope="audit:read", example={"kind": "agents.", "limit": 10})
     async def list(
         self,
         *,
@@ -52,7 +52,10 @@ class Audit(Service, group="audit"):
         limit: PageSize = 50,
         cursor: Cursor = None,
     ) -> Page[AuditEntry]:
-        """Writes of this tenant, newest first, each with the fields that it changed; secrets are never among them."""
+        """Writes of this tenant, newest first, each with the fields that it changed; secrets are never among them.
+
+        An agent sees what it did itself.
+        """
         query = ["audit.list", context().tenant, subject, actor, kind, changed, since, until]
         (before,) = decode_cursor(query, cursor, parts=(UUID,)) or [_LAST]
         wanted = {"before": before, "actor": actor, "kind": kind, "changed": changed, "since": since, "until": until}
@@ -65,7 +68,6 @@ class Audit(Service, group="audit"):
     @operation(
         effect="read",
         scope="audit:read",
-        audience="operator",
         mode="single",
         example={"event": "018f0000-0000-7000-8000-000000000000"},
     )
