@@ -41,7 +41,8 @@ DatabaseFactory = Callable[[], Awaitable[str]]
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     """Settings of the tests: nothing from the environment."""
-    return Settings.load({}, pool_min=1, pool_max=20, worker=False)
+    # What signs reports of erasures here vouches for nothing.
+    return Settings.load({}, pool_min=1, pool_max=20, worker=False, signing_key="A" * 43 + "=")
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -15,8 +15,10 @@ from .registry.agents import Agents
 from .registry.capabilities import Capabilities
 from .registry.search import Search
 from .tenancy.audit import Audit
+from .tenancy.erasure import Erasure
 from .tenancy.keys import Keys
 from .tenancy.privacy import Privacy
+from .tenancy.retention import Retention
 from .tenancy.sharing import Sharing
 from .tenancy.tenants import Tenants
 from .tenancy.untrusted import AgentSql
@@ -41,6 +43,8 @@ class Moot:
     sharing: Sharing
     privacy: Privacy
     audit: Audit
+    retention: Retention
+    erasure: Erasure
     operations: Operations
     events: Events
     jobs: Jobs

@@ -314,6 +314,7 @@ async def _open_embedded(folder: Path | None, settings: Settings, tenant: str) -
         server = await stack.enter_async_context(embedded_server(folder, settings))
         async with server.lock():
             await Migrator(server.dsn("migrator"), table=settings.migration_table).migrate()
+            settings = await asyncio.to_thread(_with_own_files, settings, server)
         moot = await open_database(
             server.dsn("app"),
             settings,
@@ -330,6 +331,21 @@ async def _open_embedded(folder: Path | None, settings: Settings, tenant: str) -
     except BaseException:
         await stack.aclose()
         raise
+
+
+def _with_own_files(settings: Settings, server: EmbeddedServer) -> Settings:
+    """The settings with a folder of archives and a signing key in the server's own folder, where none are named."""
+    from .database.embedded.folder import write_privately
+    from .tenancy.erasure.reports import new_key
+
+    own: dict[str, Path] = {}
+    if settings.archive_folder is None:
+        own["archive_folder"] = server.folder / "archive"
+    if settings.signing_key is None and settings.signing_key_file is None:
+        own["signing_key_file"] = path = server.folder / "signing.key"
+        if not path.exists():
+            write_privately(path, new_key() + "\n")
+    return settings.model_copy(update=own)
 
 
 async def open_database(

@@ -30,7 +30,7 @@ where s.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor', 'mo
 select format('%s has no tenant_id and is no known reference table', c.oid::regclass) as fault
 from pg_class c
 where c.relnamespace = 'moothill'::regnamespace and c.relkind in ('r', 'p', 'f')
-  and c.relname not in ('tenants', 'incarnations', 'embedding_models', 'schema_migrations')
+  and c.relname not in ('tenants', 'incarnations', 'embedding_models', 'retention_classes', 'schema_migrations')
   and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped)
   and exists (
     select from pg_roles r
@@ -257,7 +257,21 @@ cross join (values ('keep_rows', 27), ('keep_whole', 34)) as wanted (name, kind)
 where not exists (
   select from pg_trigger t
   where t.tgrelid = c.oid and t.tgname = wanted.name and t.tgtype = wanted.kind and t.tgenabled in ('O', 'A')
-    and t.tgfoid = 'mt.refuse_change()'::regprocedure);
+    and t.tgfoid = 'mt.refuse_change()'::regprocedure)
+union all
+-- Retention removes and erasure blanks, by functions of moothill_jobs; the trigger believes no other role.
+select format('%s may change or remove rows of %s', r.rolname, log.id)
+from pg_roles r
+cross join (values ('moothill.events'::regclass), ('moothill.access_log'::regclass)) as log (id)
+where not r.rolsuper and r.rolname not in ('moothill_owner', 'moothill_jobs') and r.rolname !~ '^pg_'
+  and (has_any_column_privilege(r.oid, log.id, 'update') or has_table_privilege(r.oid, log.id, 'delete, truncate'))
+  and not pg_has_role(r.oid, 'moothill_owner', 'member')
+union all
+select 'function mt.refuse_change() believes another role than moothill_jobs'
+where not exists (
+  select from pg_proc p
+  where p.oid = 'mt.refuse_change()'::regprocedure and not p.prosecdef and p.proowner = 'moothill_owner'::regrole
+    and p.prosrc ~ 'if current_user = ''moothill_jobs'' then' and p.prosrc ~ 'mt\.is_held' and p.prosrc ~ 'mt\.is_redaction');
 
 -- name: serving_role
 -- Operations run as moothill_app, never as an owner or a superuser.

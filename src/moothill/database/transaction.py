@@ -23,6 +23,7 @@ from .wire import Statement, Wire, WireConnection, compile_statement
 __all__ = ["PooledTransaction"]
 
 _BEGIN = {True: compile_statement("begin read only"), False: compile_statement("begin")}
+_SNAPSHOT = compile_statement("begin isolation level repeatable read read only")
 _COMMIT = compile_statement("commit")
 _ROLLBACK = compile_statement("rollback")
 _CONTEXT = compile_statement("select mt.set_context(%(tenant)s, %(actor)s, %(kind)s, %(milliseconds)s)")
@@ -197,7 +198,8 @@ class PooledTransaction:
             raise TransactionOver()
         opening: list[tuple[Statement, Mapping[str, Any]]] = []
         if not self._started:
-            opening = [(_BEGIN[self._call.read_only], {}), (_CONTEXT, self._context_values())]
+            begin = _SNAPSHOT if "snapshot" in self._call.marks else _BEGIN[self._call.read_only]
+            opening = [(begin, {}), (_CONTEXT, self._context_values())]
         opening += [(statement, {}) for statement in self._prelude]
         try:
             ready = self._wire.dump([*opening, *statements])

@@ -139,7 +139,8 @@ class Context:
         owner: the runtime that runs it; a call through another one cannot join its transaction.
         single: its only statement commits, so it must write its own event.
         marks: what is known of the whole call, nested ones included: `secret` (a result that is shown
-            once), `committing` (COMMIT is on its way, so its outcome may stay unknown).
+            once), `committing` (COMMIT is on its way, so its outcome may stay unknown), `snapshot` (all its
+            statements see the database as the first of them did).
         turn: held by the nested call that runs; others of the same body wait for it.
         address: network address of the caller, where a server saw one.
         joined: operation, arguments and rows of each call that joined this one from outside of the tenant.

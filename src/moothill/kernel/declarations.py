@@ -15,7 +15,7 @@ RESERVED_GROUPS = frozenset(
     {"batch", "close", "executor", "service", "session", "tenant", "transaction", "view_as", "with_key"}
 )
 # What every service has under these names is no operation.
-RESERVED_VERBS = frozenset({"executor", "group", "operations"})
+RESERVED_VERBS = frozenset({"executor", "group", "offline", "operations"})
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 _SCOPE = re.compile(r"[a-z_]+:[a-z_]+")
 _MODES = {"call": ("one", "single", "none"), "stream": ("none",), "job": ("steps",)}

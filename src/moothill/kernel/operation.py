@@ -8,6 +8,7 @@ is callable with exactly the method's keywords, and it also answers `.options(..
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -25,7 +26,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .context import CallOptions
+from .context import CallOptions, Progress
 from .errors import Invalid
 from .signature import Signature, read_signature
 
@@ -54,6 +55,7 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S", bound="Service")
 
+FileBody = Callable[[AsyncIterator[Any], Path, Progress], Awaitable[str]]
 Effect = Literal["read", "write", "destroy"]
 Mode = Literal["one", "single", "none", "steps"]
 Audience = Literal["agent", "operator", "anyone"]
@@ -155,6 +157,7 @@ class Operation(Generic[P, R]):
         self.__doc__ = body.__doc__
         self.prepare_body: Callable[..., Awaitable[Any]] | None = None
         self.plan_body: Callable[..., Awaitable[Plan]] | None = None
+        self.file_body: FileBody | None = None
         self._signature: Signature | None = None
 
     @property
@@ -188,6 +191,14 @@ class Operation(Generic[P, R]):
     def plan(self, body: Callable[..., Awaitable[Plan]]) -> Callable[..., Awaitable[Plan]]:
         """Declare the dry run of a destroying operation."""
         self.plan_body = body
+        return body
+
+    def file(self, body: "FileBody") -> "FileBody":
+        """Declare how the items of a stream become a file, for doors that write one where the caller is.
+
+        It takes the items, the path and a callback for progress, and tells what it wrote in a sentence.
+        """
+        self.file_body = body
         return body
 
     @overload

@@ -101,10 +101,16 @@ def handles(*kinds: type[EventPayload]) -> Callable[[F], F]:
 
 
 class Service:
-    """Base of every subsystem's operations; subclass with `group="agents"`."""
+    """Base of every subsystem's operations; subclass with `group="agents"`.
+
+    Attributes:
+        offline: commands that need no server: each takes the bytes of a file, and keywords that are texts or None,
+            and gives a sentence or raises.
+    """
 
     group: ClassVar[str] = ""
     operations: ClassVar[Mapping[str, Operation[Any, Any]]] = {}
+    offline: ClassVar[Mapping[str, Callable[..., str]]] = {}
 
     def __init__(self, executor: Executor) -> None:
         self.executor = executor

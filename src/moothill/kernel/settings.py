@@ -134,6 +134,16 @@ class Settings(BaseModel):
         timedelta(days=30), ge=timedelta(0), description="Younger tenants do not count in releases."
     )
 
+    archive_folder: Path | None = Field(
+        None, description="Folder of archived rows, shared by all workers; an embedded server has its own."
+    )
+    signing_key: SecretStr | None = Field(
+        None, description="Ed25519 key that signs reports of erasures: 32 random bytes as base64."
+    )
+    signing_key_file: Path | None = Field(
+        None, description="File that holds that key; an embedded server makes its own."
+    )
+
     rate_limit: int = Field(600, ge=1, description="Calls a minute allowed to one key.")
     body_limit: int = Field(4_194_304, ge=1024, description="Largest HTTP request body, in bytes.")
     worker: bool = Field(True, description="Run scheduled jobs and event handlers in the server process.")

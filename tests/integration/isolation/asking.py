@@ -42,6 +42,7 @@ KINDS: Mapping[str, str] = {
     "capability": "capability",
     "event": "event",
     "grant": "grant",
+    "hold": "hold",
     "job": "job",
     "key": "key",
     "owner": "partner",

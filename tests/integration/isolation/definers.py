@@ -63,7 +63,25 @@ CALLS = (
     Call("select moothill.jobs_queue_return(%(job)s, 7, 0, true)", "nothing"),
     Call("select moothill.jobs_queue_remove(%(job)s, 7)", "nothing"),
     Call("select moothill.jobs_queue_remove(%(job)s, null)", "harmless"),
-    Call("select moothill.jobs_forget_keys(1000)", "own"),
+    Call("select * from moothill.jobs_retention_state()", "own"),
+    Call("select moothill.jobs_retain('events', 1000)", "own"),
+    Call("select * from moothill.jobs_archive_page('events', 1000)", "own"),
+    Call(
+        "select moothill.jobs_archive_note(gen_random_uuid(), 'events', 'k', 1, 1, repeat('a', 64), repeat('a', 64), "
+        "now(), now(), now())",
+        "own",
+    ),
+    Call("select moothill.jobs_archive_settle(%(archive)s)", "harmless"),
+    Call("select moothill.jobs_archive_replace(%(archive)s, 'k', 1, 1, repeat('a', 64), repeat('a', 64))", "nothing"),
+    Call("select moothill.jobs_archive_replace(%(archive)s, 'k', 0, 1, repeat('a', 64), repeat('a', 64))", "nothing"),
+    Call("select moothill.jobs_is_erased(%(agent)s)", "own"),
+    Call("select moothill.jobs_erase_begin(gen_random_uuid(), %(tenant)s, %(agent)s, 'k', 'k')", "refused"),
+    Call("select * from moothill.jobs_reports_page(false, 1000, 1000)", "own"),
+    Call("select * from moothill.jobs_export_tables()", "own"),
+    *(
+        Call(f"select * from moothill.jobs_export_page('{table}', '{{}}', 1000, 10000000)", "own")
+        for table in ("agents", "api_keys", "events", "parked_events", "tenants", "embedding_wordllama_256")
+    ),
     Call(f"select * from moothill.relay_retry('{LEASE}', 1, '{HANDLER}', %(due)s)", "nothing"),
     Call(f"select moothill.relay_failed('{LEASE}', 1, '{HANDLER}', %(due)s, 'why', 1, false)", "nothing"),
     Call(
@@ -155,6 +173,17 @@ ABOVE: Mapping[str, str] = {
     "moothill.embedding_admit": "makes the table of a model",
     "moothill.gate_tenant_known": "tells whether an id is a tenant's, to who was told the id",
     "moothill.privacy_epoch": "arithmetic",
+    "moothill.jobs_drop_months": "drops months that the policy of every tenant gives up",
+    "moothill.jobs_holds_on": "only operations of the platform's scope ask of a tenant other than their own",
+    "moothill.jobs_erasure_count": "likewise",
+    "moothill.jobs_erase_rows": "goes on with an erasure that was begun; of an agent, in its own tenant only",
+    "moothill.jobs_erase_agent": "likewise",
+    "moothill.jobs_erase_log": "likewise",
+    "moothill.jobs_erase_traces": "likewise",
+    "moothill.jobs_erasure_one": "likewise",
+    "moothill.jobs_erasure_went": "likewise",
+    "moothill.jobs_erase_end": "likewise",
+    "mt.lock_retention": "an advisory lock: SQL can take it anyhow",
     "mt.tenant": "tells the context",
     "mt.actor": "likewise",
     "mt.actor_kind": "likewise",
@@ -236,6 +265,11 @@ async def _values(ground: Ground, society: Society) -> dict[str, Any]:
         [society.id if society is not ground.twin else ground.ours.id],
     )
     due, dead = (await cursor.fetchall())[0]
+    cursor = await ground.admin.execute(
+        "select id from moothill.retention_archives where tenant_id = %s order by id limit 1",
+        [society.id if society is not ground.twin else ground.ours.id],
+    )
+    ((archive,),) = await cursor.fetchall()
     return {
         "ours": ground.ours.id,
         "tenant": society.id,
@@ -245,6 +279,7 @@ async def _values(ground: Ground, society: Society) -> dict[str, Any]:
         "release": society.release,
         "event": society.event,
         "due": due,
+        "archive": archive,
         "dead": dead,
         "nobody": "00000000-0000-0000-0000-000000000000",
     }

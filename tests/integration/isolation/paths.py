@@ -5,7 +5,7 @@ from tests.integration.isolation.intruder import REFUSED, Ground
 
 __all__ = ["cached_plans", "new_objects", "newborn_tables", "owners", "roles", "tenantless_tables", "views"]
 
-READABLE = {"incarnations", "embedding_models", "schema_migrations"}
+READABLE = {"incarnations", "embedding_models", "retention_classes", "schema_migrations"}
 
 
 async def views(ground: Ground) -> list[str]:

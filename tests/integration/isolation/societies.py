@@ -77,6 +77,21 @@ _BEHIND: Mapping[str, LiteralString] = {
         insert into moothill.privacy_spending (tenant_id, epoch, nano_epsilon)
         select %(tenant)s, month, 7 from unnest(array['2001-01', '2001-02']) as month
     """,
+    "retention_archives": """
+        insert into moothill.retention_archives (tenant_id, id, class, file, rows, bytes, sha256, digest, state, cutoff,
+                                                 first_at, last_at)
+        select %(tenant)s, gen_random_uuid(), 'events', left(%(marker)s, 20) || n || '.parquet', 1, 1,
+               repeat('a', 64), repeat('b', 64), 'settled', now(), now(), now()
+        from generate_series(1, 2) n
+    """,
+    "erasure_reports": """
+        insert into moothill.erasure_reports (number, asked_in, kind, document, digest)
+        select coalesce((select max(number) from moothill.erasure_reports), 0) + n, %(tenant)s, 'agent',
+               jsonb_build_object('report', jsonb_build_object('tenant', %(tenant)s, 'reason', %(marker)s::text),
+                                  'signature', '{"public_key": "", "value": ""}'::jsonb),
+               encode(sha256(convert_to(%(marker)s::text || n, 'UTF8')), 'hex')
+        from generate_series(1, 2) n
+    """,
     "job_queue": """
         update moothill.job_queue set holder = %(marker)s, epoch = 7, due_at = now() + interval '1 hour'
         where tenant_id = %(tenant)s
@@ -103,6 +118,7 @@ class Society:
         key: id of an API key, `secret` of it: every scope of the tenant, none of the platform.
         partner: slug of a tenant that shares with this one, and may read it by `grant`.
         release: id of a release that its group has paid for and not drawn.
+        hold: id of a legal hold on another agent of it.
     """
 
     moot: Moot
@@ -120,6 +136,7 @@ class Society:
     partner: str
     grant: UUID
     release: UUID
+    hold: UUID
 
 
 async def settle(platform: Moot, word: str) -> Society:
@@ -160,6 +177,12 @@ async def settle(platform: Moot, word: str) -> Society:
     for status in statuses:
         await moot.agents.heartbeat(beats=[Heartbeat(agent=key, status=status) for key in ("ada", "bela")])
     await moot.agents.set_status(agent=alone.agent_id, status="maintenance", reason=marker)
+    held = [await moot.retention.hold(agent=alone.agent_id, reason=marker) for _ in range(2)]
+    for each in held:
+        await moot.retention.release(hold=each.id)
+    held = [await moot.retention.hold(agent="bela", reason=marker) for _ in range(2)]
+    for data_class in ("jobs", "access_log"):
+        await moot.retention.set(data_class=data_class, action="delete", days=100)
     issued = await moot.keys.create(name=f"operator of {marker}", scopes=["*"])
     its_own = await moot.keys.create(name=f"agent of {marker}", scopes=["agents:heartbeat"], agent=str(alone.id))
     await moot.with_key(its_own.secret).agents.heartbeat(beats=[Heartbeat(agent=alone.agent_id)])
@@ -191,6 +214,7 @@ async def settle(platform: Moot, word: str) -> Society:
         partner=beside.slug,
         grant=grants[-1],
         release=releases[0].id,
+        hold=held[0].id,
     )
 
 
@@ -303,6 +327,7 @@ async def copy_as_twin(admin: psycopg.AsyncConnection[Any], catalog: Catalog, so
         partner=society.partner,
         grant=society.grant,
         release=society.release,
+        hold=society.hold,
     )
 
 

@@ -53,17 +53,17 @@ async def test_old_idempotency_keys_go_and_young_ones_stay(world: World) -> None
             await moot.keys.create.options(idempotency_key=key)(name=key, scopes=["agents:read"])
     await world.ask("update moothill.idempotency_keys set claimed_at = now() - interval '25 hours' where key = 'old'")
     async with world.worker():
-        await eventually(lambda: has(world, "completed", 1, "upkeep.forget_idempotency_keys"))
+        await eventually(lambda: has(world, "completed", 1, "retention.remove"))
     assert await world.ask("select key, count(*) from moothill.idempotency_keys group by key") == [("young", 2)]
 
 
 async def test_old_keys_go_in_portions(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moothill.worker.upkeep.service._KEYS_AT_A_TIME", 2)
+    monkeypatch.setattr("moothill.tenancy.retention.removing._ROWS", 2)
     for number in range(5):
         await world.moot.keys.create.options(idempotency_key=f"k{number}")(name="k", scopes=["agents:read"])
     await world.ask("update moothill.idempotency_keys set claimed_at = now() - interval '25 hours'")
     async with world.worker():
-        await eventually(lambda: has(world, "completed", 1, "upkeep.forget_idempotency_keys"))
+        await eventually(lambda: has(world, "completed", 1, "retention.remove"))
     assert await world.ask("select * from moothill.idempotency_keys") == []
 
 

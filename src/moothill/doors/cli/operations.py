@@ -19,6 +19,7 @@ from ...kernel.operation import Operation
 from ...kernel.service import SERVICES
 from ...kernel.settings import parse_duration
 from ...kernel.signature import Parameter
+from .offline import offline_command
 from .options import GlobalOptions, run
 from .progress import ProgressBar
 from .render import fail, harmless, show, show_item
@@ -47,6 +48,8 @@ def group_app(group: str) -> typer.Typer:
             help=_help(operation),
             rich_help_panel={"read": "Read", "write": "Write", "destroy": "Destroy"}[operation.effect],
         )(_command(operation))
+    for name, function in service.offline.items():
+        app.command(name, rich_help_panel="Offline")(offline_command(function))
     return app
 
 
@@ -67,6 +70,7 @@ _EXTRA: Mapping[str, Any] = {
     ],
     "reason": Annotated[str | None, typer.Option("--because", help="Why, kept with the event.")],
     "deadline": Annotated[str | None, typer.Option(help="Longest time, such as 500ms or 30s.")],
+    "out": Annotated[str | None, typer.Option(help="Write it to this file.")],
     "json_here": Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")],
 }
 
@@ -77,6 +81,8 @@ def _extras(operation: Operation[Any, Any]) -> list[str]:
         names += ["idempotency_key", "reason"]
     if operation.effect == "destroy":
         names += ["dry_run", "yes"]
+    if operation.file_body is not None:
+        names.append("out")
     if _is_paged(operation):
         names.append("all_pages")
     return names
@@ -104,7 +110,7 @@ def _command(operation: Operation[Any, Any]) -> Callable[..., None]:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             annotation=_EXTRA[name],
-            default=None if name in ("idempotency_key", "reason", "deadline") else False,
+            default=None if name in ("idempotency_key", "reason", "deadline", "out") else False,
         )
         for name in extras
     ]
@@ -168,6 +174,15 @@ def _run(
         _confirm(operation, options, arguments, json_output)
 
     async def work(moot: Any) -> None:
+        if extra.get("out"):
+            assert operation.file_body is not None
+            items = moot.executor.iterate(operation, arguments, call_options)
+            try:
+                told = await operation.file_body(items, Path(extra["out"]), bar)
+            finally:
+                bar.stop()
+            typer.echo(orjson.dumps({"written": told}).decode() if json_output else harmless(told))
+            return
         if operation.kind == "stream":
             async for item in moot.executor.iterate(operation, arguments, call_options):
                 show_item(operation.signature.dump(item), json_output=json_output)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ...kernel.events import EventPayload
 
-TenantStatus = Literal["active", "suspended"]
+TenantStatus = Literal["active", "suspended", "erasing"]
 
 
 def _no_id(slug: str) -> str:
@@ -41,7 +41,7 @@ class Tenant(BaseModel):
     slug: str = Field(description="Short name, unique everywhere.")
     project: str = Field(description="Groups tenants.")
     name: str = Field(description="Name for people, unique in its project.")
-    status: TenantStatus = Field(description="active, or suspended: its keys are refused.")
+    status: TenantStatus = Field(description="active; suspended: its keys are refused; erasing: it goes for good.")
     status_reason: str | None = Field(None, description="Why it was suspended.")
     version: int = Field(description="Rises with each change.")
     created_at: datetime = Field(description="When it was made.")

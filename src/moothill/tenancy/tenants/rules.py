@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from .models import TenantStatus
 
 # From each status to those that may follow it.
-TRANSITIONS: Mapping[TenantStatus, tuple[TenantStatus, ...]] = {"active": ("suspended",), "suspended": ("active",)}
+TRANSITIONS: Mapping[TenantStatus, tuple[TenantStatus, ...]] = {
+    "active": ("suspended",),
+    "suspended": ("active",),
+    "erasing": (),
+}
 
 
 def before(status: TenantStatus) -> TenantStatus:

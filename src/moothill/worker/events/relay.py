@@ -37,6 +37,8 @@ from .rules import Place
 
 __all__ = ["Relay"]
 
+# What an erasure leaves of an event: nothing to handle.
+_ERASED = "retention.erased"
 _log = logging.getLogger("moothill.relay")
 _SCOUTED = 5_000
 
@@ -269,6 +271,8 @@ class Relay:
                 break
             told = {"lease": reign.name, "epoch": reign.epoch, "handler": name, "event": row.event_id}
             event = RelayRow.model_validate(row.event).event() if row.event is not None else None
+            if event is not None and event.kind == _ERASED:
+                event = None
             try:
                 await self._handle(lane.handler, row.tenant_id, event, reign, partial(sql.retry, **told))
             except StaleEpoch:

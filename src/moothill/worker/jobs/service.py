@@ -13,6 +13,7 @@ from ...kernel.catalogue import OperationName, find_operation
 from ...kernel.errors import Conflict, Invalid, NotFound, near_match
 from ...kernel.events import dumps
 from ...kernel.identifiers import uuid7
+from ...kernel.local import LocalExecutor
 from ...kernel.paging import Cursor, PageSize, decode_cursor
 from ..acting import nudges_of
 from .models import (
@@ -87,7 +88,11 @@ class Jobs(Service, group="jobs"):
             raise NotAJob(f"{operation} is no long work; call it by itself.", operation=operation)
         call = context()
         authorise(wanted, call.principal)
-        wanted.signature.validate(arguments)
+        valid = wanted.signature.validate(arguments)
+        if wanted.plan_body is not None:
+            # What would be refused is refused now, not by a worker whom nobody watches.
+            assert isinstance(self.executor, LocalExecutor), "a body runs on a local executor"
+            await wanted.plan_body(self.executor.service_of(wanted), **valid)
         real = call.principal.real_actor
         job = await sql.insert(
             id=uuid7(),

@@ -3,11 +3,6 @@
 -- returns: one
 select jobs_months_ahead() as made;
 
--- name: forget_keys
--- Delete some idempotency keys of this tenant that are older than 24 hours; how many.
--- returns: one
-select jobs_forget_keys(%(size)s) as forgotten;
-
 -- name: long_transactions
 -- Transactions with writes, of this role or prepared, that have run for long: they hold the feed back.
 -- returns: many

@@ -4,20 +4,17 @@ import logging
 from datetime import timedelta
 
 from ...database.queries import Many, One, Queries
-from ...kernel import Service, Step, context, scheduled
+from ...kernel import Service, context, scheduled
 from . import rules
 from .models import DefaultPartitionHit, LongTransaction
 
 _log = logging.getLogger("moothill.upkeep")
-
-_KEYS_AT_A_TIME = 2_000
 
 
 class Sql(Queries):
     """Statements of this subsystem."""
 
     months_ahead: One[list[str]]
-    forget_keys: One[int]
     long_transactions: Many[LongTransaction]
     hit_defaults: Many[str]
 
@@ -32,14 +29,6 @@ class Upkeep(Service, group="upkeep"):
     async def make_months(self) -> str:
         """Make the partitions of this and the next month, so that no history ever lacks one."""
         return rules.months_made(await sql.months_ahead())
-
-    @scheduled(every=timedelta(hours=1), per_tenant=True)
-    async def forget_idempotency_keys(self) -> Step:
-        """Delete idempotency keys that are older than 24 hours, some at a time."""
-        before = (context().cursor or {}).get("done", 0)
-        forgotten = await sql.forget_keys(size=_KEYS_AT_A_TIME)
-        done = before + forgotten
-        return Step(done=done, cursor={"done": done} if forgotten == _KEYS_AT_A_TIME else None)
 
     @scheduled(every=timedelta(minutes=1))
     async def watch_horizon(self) -> str:
