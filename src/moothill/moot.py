@@ -79,9 +79,15 @@ class Moot:
         """The same connection in another tenant, given by slug or id; looked up at the first call."""
         return self._of_session().in_tenant(self, reference)
 
-    def view_as(self, agent: str) -> Moot:
-        """The same connection seen with an agent's eyes; what is done is recorded under both names."""
-        return self._of_session().view_as(self, agent)
+    def view_as(self, agent: str, *, begun: bool = False) -> Moot:
+        """The same connection seen with an agent's eyes; what is done is recorded under both names.
+
+        Args:
+            agent: its own key or its id.
+            begun: `agents.view_as` was called for this view already, which recorded it; otherwise the first
+                call records it. A server knows by itself.
+        """
+        return self._of_session().view_as(self, agent, begun=begun)
 
     def with_key(self, secret: str) -> Moot:
         """The same connection as whoever holds an API key, in that key's tenant."""

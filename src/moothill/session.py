@@ -11,18 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from .database.control import find_tenant
 from .database.guards import check_guards
 from .database.migrate import Migrator
 from .database.pool import Database
 from .database.untrusted import UntrustedSql
-from .kernel.context import EVERYTHING, SYSTEM, Actor, CallOptions, Principal
+from .kernel.authority import authorise
+from .kernel.context import EVERYTHING, SYSTEM, Actor, CallOptions, Context, Principal
 from .kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from .kernel.identifiers import NOBODY
 from .kernel.local import LocalExecutor, Runtime
 from .kernel.operation import Operation
-from .kernel.service import Executor
+from .kernel.service import REGISTRY, Executor
 from .kernel.settings import Settings
 from .moot import Moot
 from .tenancy.keys import KeyGate
@@ -37,6 +39,7 @@ __all__ = ["Connecting", "Session", "connect", "embedded_server", "open_database
 
 DEFAULT_TENANT = "default"
 _WORKER_BEGINS = 1.0
+_VIEW_BEGUN = "agents.viewed_as"
 # A folder's name may hold an equals sign too, but no whole path begins like this.
 _DSN = re.compile(r"postgres(ql)?://|\s*[a-z_]+\s*=")
 OPERATOR = Actor("operator", NOBODY, "local operator")
@@ -79,14 +82,14 @@ class Session:
 
         return Moot(DeferredExecutor(resolve, executor), self)
 
-    def view_as(self, moot: Moot, agent: str) -> Moot:
+    def view_as(self, moot: Moot, agent: str, *, begun: bool = False) -> Moot:
         """The same connection with an agent's eyes."""
         executor = moot.executor
         if self.database is None:
             return Moot(_remote(executor).elsewhere(view_as=agent), self)
 
         async def resolve() -> LocalExecutor:
-            return await view_as(await _settled(executor), agent)
+            return await view_as(await _settled(executor), agent, begun=begun)
 
         return Moot(DeferredExecutor(resolve, executor), self)
 
@@ -150,16 +153,30 @@ async def enter_tenant(database: Database, principal: Principal, reference: str)
     return replace(principal, tenant=found["id"], tenant_slug=found["slug"], home=None if home == found["id"] else home)
 
 
-async def view_as(local: LocalExecutor, agent: str) -> LocalExecutor:
+async def view_as(local: LocalExecutor, agent: str, *, begun: bool = False) -> LocalExecutor:
     """An executor that acts as an agent while the operator behind it is recorded with everything.
+
+    Args:
+        local: the operator's.
+        agent: its own key or its id.
+        begun: the beginning was recorded already, so the agent is looked up only.
 
     Raises:
         Forbidden: the caller lacks `agents:view_as`.
         NotFound: there is no such agent.
+        Conflict: it was deactivated.
     """
     from .registry.agents import Agents
+    from .registry.agents.lookup import live
 
-    seen = await Agents(local).view_as(agent=agent)
+    if begun:
+        authorise(REGISTRY["agents.view_as"], local.principal)
+        # Who may view as an agent may find it, whatever else the key covers.
+        finder = replace(local.principal, scopes=local.principal.scopes | {"agents:read"})
+        finding = LocalExecutor(local.runtime, finder, door=local.door, address=local.address)
+        seen = live(await Agents(finding).get(agent=agent))
+    else:
+        seen = await Agents(local).view_as(agent=agent)
     principal = replace(
         local.principal,
         actor=Actor("agent", seen.id, seen.name),
@@ -169,6 +186,11 @@ async def view_as(local: LocalExecutor, agent: str) -> LocalExecutor:
     return LocalExecutor(local.runtime, principal, door=local.door, address=local.address)
 
 
+def begun_views(call: Context) -> list[UUID]:
+    """The agents as which a call, that has committed, began to view."""
+    return [event.subject for event in call.pending if event.kind == _VIEW_BEGUN and event.subject is not None]
+
+
 class DeferredExecutor:
     """Finds its real executor at the first call, so that `moot.tenant("acme")` needs no await."""
 
@@ -176,13 +198,16 @@ class DeferredExecutor:
         self._resolve = resolve
         self._source = source
         self._real: LocalExecutor | None = None
+        self._finding = asyncio.Lock()
 
     async def real(self) -> LocalExecutor:
         """The executor behind this one."""
         if isinstance(self._source, DeferredExecutor):
             await self._source.real()  # a key that was revoked meanwhile is refused here too
-        if self._real is None:
-            self._real = await self._resolve()
+        # Two first calls at once find it once: finding may write, as the beginning of a view does.
+        async with self._finding:
+            if self._real is None:
+                self._real = await self._resolve()
         return self._real
 
     async def run(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions) -> Any:

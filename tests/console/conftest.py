@@ -7,19 +7,23 @@ at a console in a process of its own.
 import asyncio
 import inspect
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import pytest_asyncio
 from nicegui import Client, core
 from nicegui.testing import User, user_simulation
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from moothill.console.app import Console
 from moothill.database.embedded import EmbeddedServer
@@ -141,3 +145,70 @@ def console_address(server: EmbeddedServer, platform: Moot, tmp_path_factory: py
         process.stdin.close()
         assert process.wait(20) == 0, log.read_text()
         process.stdout.close()
+
+
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@pytest_asyncio.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium, once for all journeys."""
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+        yield started
+        await started.close()
+
+
+@dataclass
+class Journey:
+    """A page that watches itself: what it asked for, and what went wrong in it."""
+
+    page: Page
+    address: str
+    tenant: str
+    asked: list[str] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
+
+    async def go(self, path: str) -> None:
+        """Open a screen of the tenant."""
+        await self.page.goto(f"{self.address}/t/{self.tenant}{path}")
+        await self.ready()
+
+    async def sign_in(self, secret: str) -> None:
+        """Give one more key; what it enters first is shown."""
+        await self.page.goto(f"{self.address}/login")
+        await self.page.fill("#key", secret)
+        await self.page.click("button[type=submit]")
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Wait until the screen is built."""
+        await expect(self.page.locator(".screen:not(.loading) > *").first).to_be_visible()
+
+    def check(self) -> None:
+        """Nothing left the origin, and nothing went wrong."""
+        own = urlsplit(self.address).netloc
+        foreign = [
+            url for url in self.asked if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).netloc != own
+        ]
+        assert not foreign
+        assert not self.trouble
+
+
+@pytest_asyncio.fixture
+async def journey(browser: Browser, console_address: str, moot: Moot, tenant: str) -> AsyncIterator[Journey]:
+    """An operator with everything in a fresh tenant, signed in; checked at the end."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    page = await context.new_page()
+    found = Journey(page, console_address, tenant)
+    page.on("request", lambda request: found.asked.append(request.url))
+    page.on("websocket", lambda socket: found.asked.append(re.sub("^ws", "http", socket.url)))
+    page.on("pageerror", lambda error: found.trouble.append(str(error)))
+    page.on("console", lambda said: found.trouble.append(said.text) if said.type == "error" else None)
+    await found.sign_in(await key_of(moot, "*"))
+    yield found
+    found.check()
+    await context.close()

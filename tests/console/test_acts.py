@@ -216,3 +216,26 @@ async def test_a_platform_key_makes_and_enters_tenants(visitor: User, platform: 
     await eventually(is_made)
     await visitor.open(f"/t/{slug}/agents")
     await visitor.should_see("No agents yet", retries=20)
+
+
+async def test_a_view_as_an_agent_is_recorded_once_with_its_reason(operator: User, moot: Moot, tenant: str) -> None:
+    """The screen and its feed begin to look in the same moment; the event of the button stays the only one."""
+    agent = await register(moot)
+    await operator.open(f"/t/{tenant}/agents/{agent}")
+    await operator.should_see(marker="view-as", retries=20)
+    operator.find(marker="view-as").click()
+    await confirm(operator)
+    place = f"/t/{tenant}/as/{agent}"
+
+    async def is_begun() -> bool:
+        response = await operator.http_client.get(place + "/agents", headers={"accept": "text/html"})
+        return "not viewing as that agent" not in response.text
+
+    await eventually(is_begun)
+    await operator.open(f"{place}/")
+    await operator.should_see(marker="banner")
+    await operator.should_see("Live", retries=50)
+    await operator.open(f"{place}/agents")
+    await operator.should_see(kind=ui.aggrid, retries=20)
+    (begun,) = (await moot.events.list(kind="agents.viewed_as", limit=10)).items
+    assert begun.reason == REASON

@@ -1,88 +1,23 @@
 """Journeys in a real browser: what only a browser can show."""
 
-import re
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import expect
 
 from moothill.moot import Moot
-from tests.console.conftest import HOSTILE, chromium, eventually, key_of
+from tests.console.conftest import HOSTILE, Journey, eventually
 from tests.console.test_screens import register
 
 pytestmark = pytest.mark.browser
-
-ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
-
-@pytest_asyncio.fixture(scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium, once for all journeys."""
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
-        yield started
-        await started.close()
-
-
-@dataclass
-class Journey:
-    """A page that watches itself: what it asked for, and what went wrong in it."""
-
-    page: Page
-    address: str
-    tenant: str
-    asked: list[str] = field(default_factory=list)
-    trouble: list[str] = field(default_factory=list)
-
-    async def go(self, path: str) -> None:
-        """Open a screen of the tenant."""
-        await self.page.goto(f"{self.address}/t/{self.tenant}{path}")
-        await self.ready()
-
-    async def ready(self) -> None:
-        """Wait until the screen is built."""
-        await expect(self.page.locator(".screen:not(.loading) > *").first).to_be_visible()
-
-    def check(self) -> None:
-        """Nothing left the origin, and nothing went wrong."""
-        own = urlsplit(self.address).netloc
-        foreign = [
-            url for url in self.asked if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).netloc != own
-        ]
-        assert not foreign
-        assert not self.trouble
-
-
-@pytest_asyncio.fixture
-async def journey(browser: Browser, console_address: str, moot: Moot, tenant: str) -> AsyncIterator[Journey]:
-    """An operator with everything in a fresh tenant, signed in; checked at the end."""
-    context = await browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
-    page = await context.new_page()
-    found = Journey(page, console_address, tenant)
-    page.on("request", lambda request: found.asked.append(request.url))
-    page.on("websocket", lambda socket: found.asked.append(re.sub("^ws", "http", socket.url)))
-    page.on("pageerror", lambda error: found.trouble.append(str(error)))
-    page.on("console", lambda said: found.trouble.append(said.text) if said.type == "error" else None)
-    await page.goto(f"{console_address}/login")
-    await page.fill("#key", await key_of(moot, "*"))
-    await page.click("button[type=submit]")
-    await found.ready()
-    yield found
-    found.check()
-    await context.close()
 
 
 async def test_every_screen_works_with_the_network_cable_out(journey: Journey, moot: Moot) -> None:
     """The fixture fails on any request to another origin and on any error in the page's console."""
     agent = await register(moot)
     for path in ("/", "/agents", "/search?q=contracts", "/events", "/jobs", "/keys", "/explorer?operation=keys.list"):
+        await journey.go(path)
+    for path in ("/keys?tab=members", "/sharing", "/privacy", "/privacy?tab=ask", "/audit", "/accesses", "/isolation"):
         await journey.go(path)
     for tab in ("profile", "capabilities", "skills", "activity", "card"):
         await journey.go(f"/agents/{agent}?tab={tab}")

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
+from nicegui import ui
 from nicegui.testing import User
 
 from moothill.console.app import Console
@@ -68,5 +69,9 @@ async def test_a_view_as_an_agent_sees_through_the_server_s_eyes(away: User, moo
     said = " ".join(words_of(away))
     assert '"actor_kind": "agent"' in said
     assert '"real_actor_name": "somebody at the console"' in said
-    begun = (await moot.events.list(kind="agents.viewed_as", order="oldest", limit=1)).items
-    assert begun[0].reason == REASON
+    # Another agent changes, so the server looks agents up again.
+    await register(moot, "ben")
+    await away.open(f"/t/{tenant}/as/{agent}/agents")
+    await away.should_see(kind=ui.aggrid, retries=20)
+    (begun,) = (await moot.events.list(kind="agents.viewed_as", limit=10)).items
+    assert begun.reason == REASON

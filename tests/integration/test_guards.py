@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from moothill.database.embedded import EmbeddedServer
-from moothill.database.guards import GuardMissing, guards, inspect_guards
+from moothill.database.guards import GuardMissing, described_guards, guards, inspect_guards
 from moothill.database.pool import Database
 from moothill.kernel.errors import Conflict
 from moothill.kernel.settings import Settings
@@ -126,6 +126,34 @@ async def test_dropping_a_guard_is_noticed_and_nothing_is_served(
         async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
             # Roles outlive their database.
             await admin.execute("drop role if exists clone_power")
+
+
+@pytest.mark.parametrize("name", ["tenant_keys", "append_only_logs as a whole", "known_classes by a column"])
+async def test_a_process_that_runs_tells_what_one_that_starts_would_say(
+    server: EmbeddedServer, settings: Settings, fresh_database: MakeDatabase, name: str
+) -> None:
+    database = await fresh_database()
+    running = await open_database(server.dsn("app", database), settings, "default", create=True)
+    try:
+        assert (await running.tenants.check_isolation()).serves
+        async with await psycopg.AsyncConnection.connect(server.dsn("admin", database), autocommit=True) as admin:
+            for statement in MUTATIONS[name]:
+                await admin.execute(statement.encode())
+        told = await running.tenants.check_isolation()
+        with pytest.raises(GuardMissing) as refused:
+            await open_database(server.dsn("app", database), settings, "default")
+    finally:
+        await running.close()
+    assert (told.serves, told.refusal) == (False, refused.value.message)
+    assert {guard.name for guard in told.guards if not guard.stands} == await faults(server, database, settings)
+    assert all(guard.fault_count == len(guard.faults) for guard in told.guards)
+
+
+def test_each_guard_says_what_has_to_hold_and_what_it_keeps_out() -> None:
+    for guard in described_guards():
+        assert guard.asks.endswith("."), guard.name
+        assert guard.against.endswith("."), guard.name
+        assert "against:" not in guard.asks
 
 
 def test_every_guard_but_the_serving_role_has_a_mutation() -> None:

@@ -19,7 +19,7 @@ from ..kernel.operation import BoundOperation, Plan
 from .calls import acting, request_of
 from .sessions import CHANGE_SECONDS
 from .visit import Visit
-from .widgets.dialogs import button, sheet
+from .widgets.dialogs import answered, button, sheet
 from .widgets.fields import area
 from .widgets.text import box, fact, quiet, text
 from .widgets.words import counted, number
@@ -44,6 +44,7 @@ class Act:
         rows: how many things it touches.
         facts: what else to show.
         done: what to say afterwards.
+        tenant: where, if it is not the page's own tenant.
     """
 
     title: str
@@ -52,6 +53,7 @@ class Act:
     rows: int = 1
     facts: Mapping[str, str] = field(default_factory=dict)
     done: str = "Done."
+    tenant: str = ""
 
 
 async def act(visit: Visit, ask: Act, bound: BoundOperation[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -72,6 +74,9 @@ async def _act(visit: Visit, ask: Act, bound: BoundOperation[P, R], /, *args: P.
     reason = await _ask(visit, ask, operation.name, plan)
     if reason is None:
         return None
+    if any(parameter.name == "reason" for parameter in operation.signature.parameters):
+        # The thing itself keeps the reason too, where it has a place for one.
+        kwargs.setdefault("reason", reason)
     request, key = uuid7(), None if operation.mode == "none" else uuid4().hex
     try:
         with acting():
@@ -83,7 +88,7 @@ async def _act(visit: Visit, ask: Act, bound: BoundOperation[P, R], /, *args: P.
         "operator_acted",
         extra={
             "operation": operation.name,
-            "tenant": visit.tenant,
+            "tenant": ask.tenant or visit.tenant,
             "actor": str(visit.principal.actor.id),
             "request": str(request),
         },
@@ -113,7 +118,7 @@ async def _ask(visit: Visit, ask: Act, operation: str, plan: Plan | None) -> str
                 if not touched:
                     fact("Touches", counted(ask.rows, "row"))
                 fact("Operation", operation)
-                fact("As", f"{visit.principal.actor.name} in {visit.tenant}")
+                fact("As", f"{visit.principal.actor.name} in {ask.tenant or visit.tenant}")
             if visit.principal.real_actor is not None:
                 quiet(f"Recorded under {visit.principal.actor.name} and {visit.principal.real_actor.name}.")
             unlock = None
@@ -146,6 +151,5 @@ async def _ask(visit: Visit, ask: Act, operation: str, plan: Plan | None) -> str
         unlock.on_value_change(check)
     check()
     go.on_click(confirm)
-    given: str | None = await dialog
-    dialog.delete()
+    given: str | None = await answered(dialog)
     return given

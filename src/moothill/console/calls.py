@@ -25,10 +25,15 @@ _acting: ContextVar[bool] = ContextVar("moothill_console_acting", default=False)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call that a page made. Arguments are JSON-ready."""
+    """One call that a page made. Arguments are JSON-ready.
+
+    Attributes:
+        tenant: where, if it was not the page's own tenant.
+    """
 
     operation: Operation[Any, Any]
     arguments: Mapping[str, Any]
+    tenant: str = ""
 
 
 @contextmanager
@@ -68,7 +73,15 @@ class WatchedExecutor:
         self._inner = inner
         self._alive = alive
         self._failed = failed
+        self._tenant = ""
         self.calls: deque[Call] = deque(maxlen=MOST_CALLS)
+
+    def within(self, tenant: str, inner: Executor) -> "WatchedExecutor":
+        """One that runs calls in another tenant, and notes them here as well."""
+        other = WatchedExecutor(inner, self._alive, self._failed)
+        other._tenant = tenant
+        other.calls = self.calls
+        return other
 
     async def run(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], options: CallOptions) -> Any:
         """Run one call; an error carries its request id."""
@@ -93,7 +106,7 @@ class WatchedExecutor:
         self._alive()
         if operation.effect != "read" and not options.dry_run and not _acting.get():
             raise Internal(f"{operation.name} changes things and was not called through act().")
-        call = Call(operation, json_arguments(operation, arguments))
+        call = Call(operation, json_arguments(operation, arguments), self._tenant)
         if call not in self.calls:
             self.calls.append(call)
         return options if options.request_id else replace(options, request_id=uuid7())

@@ -48,6 +48,8 @@ def show_calls(visit: Visit) -> None:
             for call in calls:
                 with box("stack tight"):
                     quiet(f"{call.operation.name}: {call.operation.summary}")
+                    if call.tenant:
+                        quiet(f"In the tenant {call.tenant}: moot.tenant({call.tenant!r}), --tenant, Moothill-Tenant.")
                     words = spell(call.operation, call.arguments)
                     for name in DOORS:
                         with box("stack").bind_visibility_from(door, "value", value=name):

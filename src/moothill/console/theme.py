@@ -56,6 +56,18 @@ _STATES: dict[str, State] = {
     "expiring": "warn",
     "expired": "off",
     "revoked": "bad",
+    "resting": "warn",
+    # how far a tenant opens itself
+    "strict": "off",
+    "shared": "busy",
+    "federated": "warn",
+    # guards
+    "stands": "good",
+    "fallen": "bad",
+    # releases
+    "released": "good",
+    "charged": "busy",
+    "lost": "bad",
     # evidence
     "validated": "good",
     "unvalidated": "warn",

@@ -75,6 +75,11 @@ class Visit:
         else:
             ui.navigate.to(address)
 
+    def within(self, tenant: str) -> Moot:
+        """The same key in another tenant, for screens that look from above all tenants; that tenant's log names it."""
+        there = self.base_moot.tenant(tenant)
+        return Moot(self.watched.within(tenant, there.executor), there.session)
+
     def may(self, operation: str) -> bool:
         """Whether an operation exists here and the key covers it."""
         found = REGISTRY.get(operation)

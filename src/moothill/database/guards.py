@@ -4,16 +4,28 @@ Each guard of `guards.sql` is a query that lists its faults. The numbers are tho
 checklist in docs/explanation/isolation.md. Minors of PostgreSQL with known holes are named too.
 """
 
+import itertools
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from ..kernel.errors import Conflict, Internal
+from ..kernel.errors import Conflict, Internal, MoothillError
 from .migrate import history
 from .pool import Database, run_plain
 
-__all__ = ["Finding", "GuardMissing", "check_guards", "guards", "inspect_guards"]
+__all__ = [
+    "Finding",
+    "Guard",
+    "GuardMissing",
+    "SelfCheck",
+    "check_guards",
+    "described_guards",
+    "guards",
+    "inspect_guards",
+    "self_check",
+]
 
 _log = logging.getLogger("moothill.guards")
 # The first minor of each major without the row security holes known in November 2026.
@@ -40,11 +52,85 @@ class Finding:
     fault: str
 
 
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One guard, in words.
+
+    Attributes:
+        places: its numbers on the isolation checklist; empty where it has none.
+        asks: what has to hold.
+        against: what it keeps out.
+    """
+
+    name: str
+    places: str
+    asks: str
+    against: str
+
+
+@dataclass(frozen=True, slots=True)
+class SelfCheck:
+    """What a process looks at before it serves.
+
+    Attributes:
+        migrated: whether the schema is there at all; if not, nothing else was looked at.
+        pending: migrations that this code knows and the database lacks.
+        version: major and minor of the server.
+        safe_minor: the first minor of that major without known holes; None where none is known.
+        role: whom the service is connected as.
+        findings: every fault of every guard.
+    """
+
+    migrated: bool
+    pending: int
+    version: tuple[int, int]
+    safe_minor: int | None
+    role: str
+    findings: Sequence[Finding] = ()
+
+    @property
+    def is_safe_version(self) -> bool:
+        """Whether the server is free of the holes that are known."""
+        return self.safe_minor is None or self.version[1] >= self.safe_minor
+
+    def refusal(self, *, strict: bool) -> MoothillError | None:
+        """Why nothing may be served; None when everything stands. `strict` counts known holes of the server."""
+        major, minor = self.version
+        if not self.migrated or self.pending > 0:
+            return SchemaMissing()
+        if strict and not self.is_safe_version:
+            return VulnerableServer(
+                f"PostgreSQL {major}.{minor} has known holes; upgrade to {major}.{self.safe_minor} or later."
+            )
+        if self.findings:
+            return GuardMissing(
+                f"{len(self.findings)} fault(s) in the guards of the isolation, the first: {self.findings[0].fault}. "
+                "Restore it (`moothill db check` lists all); nothing is served until then.",
+                guard=self.findings[0].guard,
+            )
+        return None
+
+
 def guards() -> dict[str, str]:
     """The guards by name: the SQL that lists each one's faults."""
     text = (resources.files("moothill.database") / "guards.sql").read_text(encoding="utf-8")
     blocks = re.split(r"^-- name:\s*", text, flags=re.MULTILINE)[1:]
     return {block.partition("\n")[0].strip(): block.partition("\n")[2].strip().rstrip(";") for block in blocks}
+
+
+def described_guards() -> list[Guard]:
+    """The guards in words, in the order in which they are asked."""
+    return [_described(name, sql) for name, sql in guards().items()]
+
+
+def _described(name: str, sql: str) -> Guard:
+    comments = itertools.takewhile(lambda line: line.startswith("--"), sql.splitlines())
+    # The first says what has to hold; others between it and the last are for whoever reads the SQL.
+    asks, *_, against = (line.removeprefix("--").removeprefix(" against:").strip() for line in comments)
+    places, colon, rest = asks.partition(":")
+    has_places = bool(colon) and places.replace(" and ", "").isdigit()
+    asks = rest.strip() if has_places else asks
+    return Guard(name, places if has_places else "", *(line[:1].upper() + line[1:] for line in (asks, against)))
 
 
 async def inspect_guards(database: Database) -> list[Finding]:
@@ -61,6 +147,27 @@ async def inspect_guards(database: Database) -> list[Finding]:
     return found
 
 
+async def self_check(database: Database) -> SelfCheck:
+    """Look at everything that has to stand before a process serves, and judge nothing."""
+    table = database.settings.migration_table
+    async with database.connection() as connection:
+        rows = await run_plain(
+            connection,
+            "select to_regclass(%(table)s) is not null as migrated, current_user::text as role, "
+            "current_setting('server_version_num')::int as version",
+            {"table": f"moothill.{table}"},
+        )
+        version = divmod(rows[0]["version"], 10000)
+        role, safe = rows[0]["role"], SAFE_MINORS.get(version[0])
+        if not rows[0]["migrated"]:
+            return SelfCheck(False, len(history()), version, safe, role)
+        applied = await run_plain(connection, f"select count(*) as n from {table} where state = 'applied'")  # noqa: S608
+    pending = max(0, len(history()) - applied[0]["n"])
+    # On a schema of another age the guards would speak of things that are not there.
+    findings = [] if pending else await inspect_guards(database)
+    return SelfCheck(True, pending, version, safe, role, findings)
+
+
 async def check_guards(database: Database) -> None:
     """Let the service start, or refuse.
 
@@ -69,35 +176,12 @@ async def check_guards(database: Database) -> None:
         VulnerableServer: the server's minor has known holes and `strict` is set.
         GuardMissing: with every fault found.
     """
-    table = database.settings.migration_table
-    async with database.connection() as connection:
-        rows = await run_plain(
-            connection,
-            "select to_regclass(%(table)s) is not null as migrated, "
-            "current_setting('server_version_num')::int as version",
-            {"table": f"moothill.{table}"},
-        )
-        if not rows[0]["migrated"]:
-            raise SchemaMissing()
-        applied = await run_plain(connection, f"select count(*) as n from {table} where state = 'applied'")  # noqa: S608
-    if applied[0]["n"] < len(history()):
-        raise SchemaMissing()
-    _check_version(rows[0]["version"], strict=database.settings.strict)
-    findings = await inspect_guards(database)
-    if findings:
-        for finding in findings:
-            _log.error("guard_missing", extra={"guard": finding.guard, "fault": finding.fault})
-        raise GuardMissing(
-            f"{len(findings)} fault(s) in the guards of the isolation, the first: {findings[0].fault}. "
-            "Restore it (`moothill db check` lists all); nothing is served until then.",
-            guard=findings[0].guard,
-        )
-
-
-def _check_version(version: int, *, strict: bool) -> None:
-    major, minor = version // 10000, version % 10000
-    safe = SAFE_MINORS.get(major)
-    if safe is not None and minor < safe:
-        _log.warning("vulnerable_server", extra={"version": f"{major}.{minor}", "safe": f"{major}.{safe}"})
-        if strict:
-            raise VulnerableServer(f"PostgreSQL {major}.{minor} has known holes; upgrade to {major}.{safe} or later.")
+    found = await self_check(database)
+    if found.migrated and not found.is_safe_version:
+        version = "{}.{}".format(*found.version)
+        _log.warning("vulnerable_server", extra={"version": version, "safe": f"{found.version[0]}.{found.safe_minor}"})
+    for finding in found.findings:
+        _log.error("guard_missing", extra={"guard": finding.guard, "fault": finding.fault})
+    refusal = found.refusal(strict=database.settings.strict)
+    if refusal is not None:
+        raise refusal

@@ -1,5 +1,6 @@
 -- name: forced_row_security
 -- 1 and 6: row security is enabled and forced on every tenant table and every partition.
+-- against: a statement that forgot its tenant and reads every tenant's rows.
 select format('%s has no forced row security', c.oid::regclass) as fault
 from pg_class c
 where c.relnamespace = 'moothill'::regnamespace and c.relkind in ('r', 'p')
@@ -15,6 +16,7 @@ where c.oid = 'moothill.tenants'::regclass and not (c.relrowsecurity and c.relfo
 
 -- name: powerless_app
 -- 2: no serving role is superuser, bypasses row security, owns anything or belongs to a role that does.
+-- against: a hole in the service that becomes a hole in the database.
 select format('role %s has too much power through %s', s.rolname, r.rolname) as fault
 from pg_roles s
 join pg_roles r on pg_has_role(s.oid, r.oid, 'member')
@@ -27,6 +29,7 @@ where s.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor', 'mo
 -- name: known_classes
 -- A table that a serving role reaches is a tenant's, by its tenant_id, or one of the few known to belong to nobody.
 -- The name of the record of migrations is a setting; the self-check puts it in.
+-- against: a new table that nobody decided about, open to all tenants.
 select format('%s has no tenant_id and is no known reference table', c.oid::regclass) as fault
 from pg_class c
 where c.relnamespace = 'moothill'::regnamespace and c.relkind in ('r', 'p', 'f')
@@ -40,6 +43,7 @@ where c.relnamespace = 'moothill'::regnamespace and c.relkind in ('r', 'p', 'f')
 
 -- name: bound_owner
 -- 3: the owner and the definer roles cannot log in, are no superusers and do not bypass row security.
+-- against: somebody who signs in as an owner and walks past every policy.
 select format('role %s is too powerful', rolname) as fault
 from pg_roles
 where rolname in ('moothill_owner', 'moothill_search', 'moothill_gate', 'moothill_relay', 'moothill_jobs', 'moothill_privacy')
@@ -53,6 +57,7 @@ where c.relnamespace = 'moothill'::regnamespace and c.relkind in ('r', 'p', 'v')
 
 -- name: invoker_views
 -- 4: views run with the rights of who asks, behind a barrier.
+-- against: a view that shows its owner's rows to whoever asks.
 select format('view %s lacks security_invoker or security_barrier', c.oid::regclass) as fault
 from pg_class c
 where c.relnamespace = 'moothill'::regnamespace and c.relkind = 'v'
@@ -61,12 +66,14 @@ where c.relnamespace = 'moothill'::regnamespace and c.relkind = 'v'
 
 -- name: no_materialised_views
 -- 5: materialised views ignore row security, so there are none.
+-- against: a copy of rows that row security does not reach.
 select format('%s is a materialised view', c.oid::regclass) as fault
 from pg_class c
 where c.relnamespace = 'moothill'::regnamespace and c.relkind = 'm';
 
 -- name: closed_partitions
 -- 6: nobody reaches a partition past its parent.
+-- against: a way around the policies by a partition's own name.
 select format('%s may reach partition %s directly', r.rolname, c.oid::regclass) as fault
 from pg_class c
 cross join pg_roles r
@@ -76,6 +83,7 @@ where c.relnamespace = 'moothill'::regnamespace and c.relispartition
 
 -- name: stable_accessor
 -- 7 and 8: the tenant accessor is stable, never immutable, and reads an empty setting as no tenant.
+-- against: a plan kept from one tenant that answers another, and a policy that compares with something else.
 select format('function %s is not a stable reader of the setting', p.oid::regprocedure) as fault
 from pg_proc p
 where p.oid in ('mt.tenant()'::regprocedure, 'mt.actor()'::regprocedure)
@@ -90,6 +98,7 @@ where polrelid in (select oid from pg_class where relnamespace = 'moothill'::reg
 
 -- name: floor_and_one_policy
 -- 11: every protected table has the restrictive floor, and nothing permissive beside the tenant's policy.
+-- against: a careless second policy that opens what the first one closed.
 select format('%s lacks the policy %s', c.oid::regclass, wanted.name) as fault
 from pg_class c
 cross join (values ('tenant_rows'), ('tenant_floor')) as wanted (name)
@@ -110,6 +119,7 @@ where c.relnamespace = 'moothill'::regnamespace and p.polpermissive and p.polnam
 
 -- name: tenant_keys
 -- 12: every unique index of a tenant table starts with tenant_id.
+-- against: a clash of keys that tells one tenant what another one has.
 select format('%s is unique across tenants', i.indexrelid::regclass) as fault
 from pg_index i
 join pg_class c on c.oid = i.indrelid
@@ -118,6 +128,7 @@ where c.relnamespace = 'moothill'::regnamespace and c.relrowsecurity and i.indis
 
 -- name: tenant_references
 -- 13: a foreign key between tenant tables carries tenant_id on both sides.
+-- against: a row that refers to another tenant's, and so tells whether it exists.
 select format('%s refers from %s to %s without the tenant', k.conname, k.conrelid::regclass, k.confrelid::regclass) as fault
 from pg_constraint k
 join pg_class c on c.oid = k.conrelid and c.relnamespace = 'moothill'::regnamespace and c.relrowsecurity
@@ -130,6 +141,7 @@ where k.contype = 'f'
 
 -- name: narrow_privileges
 -- 14: serving roles hold no TRUNCATE, REFERENCES or TRIGGER, and the public holds nothing.
+-- against: a service that empties a table, or looks into rows through a reference or a trigger.
 select format('%s holds too much on %s', r.rolname, c.oid::regclass) as fault
 from pg_class c
 cross join pg_roles r
@@ -145,6 +157,7 @@ where c.relnamespace = 'moothill'::regnamespace and acl.grantee = 0;
 
 -- name: tame_definers
 -- 15: definer functions belong to the listed roles, fix their search path with pg_temp last, and are closed to the public.
+-- against: a function with lent rights that is tricked into calling somebody else's code.
 select format('definer function %s is loose', p.oid::regprocedure) as fault
 from pg_proc p
 where p.pronamespace in ('moothill'::regnamespace, 'mt'::regnamespace) and p.prosecdef
@@ -156,6 +169,7 @@ where p.pronamespace in ('moothill'::regnamespace, 'mt'::regnamespace) and p.pro
 
 -- name: no_temporary_objects
 -- 16: serving roles can make neither temporary objects nor objects in a schema.
+-- against: an object of an attacker that is found in place of ours.
 select format('%s may create objects in %s', r.rolname, coalesce(n.nspname, 'the database')) as fault
 from pg_roles r
 left join pg_namespace n
@@ -165,6 +179,7 @@ where r.rolname in ('moothill_app', 'moothill_readonly', 'moothill_auditor', 'mo
 
 -- name: proved_rows
 -- 18: untrusted SQL sees a row where its tenant is proved: by a policy, by a floor under it, and by nothing beside them.
+-- against: SQL of an agent that names another tenant and is believed.
 select format('%s lacks the policy %s for untrusted SQL', c.oid::regclass, wanted.name) as fault
 from pg_class c
 cross join (values ('proved_rows', 'r'), ('proved_floor', '*')) as wanted (name, command)
@@ -184,6 +199,7 @@ where c.relnamespace = 'moothill'::regnamespace and p.polpermissive and p.polnam
 
 -- name: proving_function
 -- 18: what proves a tenant is a stable function of the gate's, and nobody beside the gate and the owner reads its keys.
+-- against: a proof of a tenant that somebody made up.
 select 'function mt.proved_tenant() is not the gate''s own' as fault
 where not exists (
   select from pg_proc p
@@ -204,6 +220,7 @@ where not r.rolsuper and r.rolname not in ('moothill_owner', 'moothill_gate') an
 
 -- name: narrow_sql
 -- 18: untrusted SQL reads what row security binds, or views that ask as their reader; it calls what frames it alone.
+-- against: SQL of an agent that reads what row security does not bind.
 select format('moothill_sql may read %s', c.oid::regclass) as fault
 from pg_class c
 where c.relnamespace in ('moothill'::regnamespace, 'mt'::regnamespace) and c.relkind in ('r', 'p', 'v', 'm', 'f')
@@ -220,6 +237,7 @@ where n.nspname in ('moothill', 'mt') and has_function_privilege('moothill_sql',
 
 -- name: bounded_sql
 -- 18: the role for untrusted SQL belongs to no other role; it reads only, within limits, and finds no name of ours.
+-- against: SQL of an agent that writes, or that takes the whole machine.
 select format('moothill_sql belongs to %s', m.roleid::regrole) as fault
 from pg_auth_members m
 where m.member = 'moothill_sql'::regrole
@@ -242,6 +260,7 @@ where not exists (
 
 -- name: no_default_privileges
 -- 23: nobody is granted tables that do not exist yet.
+-- against: a table of tomorrow that is open before anybody looked at it.
 select format('default privileges of %s grant to others', d.defaclrole::regrole) as fault
 from pg_default_acl d
 cross join lateral aclexplode(d.defaclacl) as acl
@@ -250,6 +269,7 @@ where d.defaclnamespace in ('moothill'::regnamespace, 'mt'::regnamespace) and d.
 
 -- name: append_only_logs
 -- What was logged is neither changed nor taken back by any role: a trigger on the rows, and one on the whole of each part.
+-- against: somebody who covers their tracks.
 select format('%s may be rewritten: it lacks %s', c.oid::regclass, wanted.name) as fault
 from (values ('moothill.events'::regclass), ('moothill.access_log'::regclass)) as log (id)
 join lateral (select log.id as oid union all select i.inhrelid from pg_inherits i where i.inhparent = log.id) c on true
@@ -275,5 +295,6 @@ where not exists (
 
 -- name: serving_role
 -- Operations run as moothill_app, never as an owner or a superuser.
+-- against: a service run as somebody whom no policy binds.
 select format('the service is connected as %s instead of moothill_app', current_user) as fault
 where current_user <> 'moothill_app';

@@ -89,6 +89,10 @@ async def test_viewing_as_an_agent_is_recorded_once_and_ends_with_the_agent(live
             seen = (await client.get("/v1/keys/current")).json()
             assert (seen["actor_name"], seen["real_actor_name"]) == ("Ada", "test")
         assert await views() == 1
+        # A change of any agent lets the server look again, and is no new beginning.
+        await here.agents.register(agent_id="ben", name="Ben")
+        await asyncio.gather(*(client.get("/v1/keys/current") for _ in range(4)))
+        assert await views() == 1
         refused = await client.get("/v1/tenants/list")
         assert refused.status_code == 403
         await here.agents.deactivate(agent="ada")
@@ -146,3 +150,22 @@ async def test_many_clients_at_once_are_answered_without_an_error(live: Live, mo
     async with live.client(await live.key(moot)) as client:
         answers = await asyncio.gather(*(client.get("/v1/tenants/get?tenant=default") for _ in range(120)))
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_view_that_was_begun_by_its_operation_is_not_recorded_again(live: Live, moot: Moot) -> None:
+    tenant = (await moot.keys.current()).tenant_slug
+    await live.moot.tenant(tenant).agents.register(agent_id="ada", name="Ada")
+    async with live.client(await live.key(moot)) as client:
+        assert (await client.post("/v1/agents/view_as", json={"agent": "ada"})).status_code == 200
+        header = {"Moothill-View-As": "ada"}
+        answers = await asyncio.gather(*(client.get("/v1/keys/current", headers=header) for _ in range(4)))
+    assert {answer.json()["actor_name"] for answer in answers} == {"Ada"}
+    assert len((await moot.events.list(kind="agents.viewed_as")).items) == 1
+
+
+async def test_first_requests_at_once_begin_a_view_once(live: Live, moot: Moot) -> None:
+    tenant = (await moot.keys.current()).tenant_slug
+    await live.moot.tenant(tenant).agents.register(agent_id="ada", name="Ada")
+    async with live.client(await live.key(moot), **{"Moothill-View-As": "ada"}) as client:
+        await asyncio.gather(*(client.get("/v1/keys/current") for _ in range(6)))
+    assert len((await moot.events.list(kind="agents.viewed_as")).items) == 1

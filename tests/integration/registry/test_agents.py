@@ -330,6 +330,19 @@ async def test_viewing_as_an_agent_is_recorded_under_both_names(moot: Moot) -> N
     assert events[0].real_actor is not None
 
 
+async def test_a_view_is_recorded_once_however_many_first_calls_there_are(moot: Moot) -> None:
+    await moot.agents.register(name="Ada")
+    seen = moot.view_as("ada")
+    await asyncio.gather(*(seen.agents.get(agent="ada") for _ in range(5)))
+    assert len((await moot.events.list(kind="agents.viewed_as")).items) == 1
+    begun = moot.view_as("ada", begun=True)
+    assert (await begun.keys.current()).actor_name == "Ada"
+    assert len((await moot.events.list(kind="agents.viewed_as")).items) == 1
+    await moot.agents.deactivate(agent="ada")
+    with pytest.raises(AgentIsDeactivated):
+        await moot.view_as("ada", begun=True).keys.current()
+
+
 async def test_skills_are_set_practised_and_removed(moot: Moot) -> None:
     await moot.agents.register(name="Ada")
     await moot.agents.set_skill(agent="ada", skill="Risk  Management", proficiency=4, experience_points=50)

@@ -3,7 +3,23 @@
 from collections.abc import Sequence
 
 from ..screens import Screen
-from . import agent, agents, explorer, feed, jobs, keys, overview, search, tenants
+from . import (
+    accesses,
+    agent,
+    agents,
+    audit,
+    explorer,
+    feed,
+    isolation,
+    jobs,
+    keys,
+    overview,
+    privacy,
+    search,
+    sharing,
+    tenant,
+    tenants,
+)
 
 __all__ = ["SCREENS"]
 
@@ -14,7 +30,13 @@ SCREENS: Sequence[Screen] = (
     search.SCREEN,
     feed.SCREEN,
     jobs.SCREEN,
+    sharing.SCREEN,
+    privacy.SCREEN,
+    audit.SCREEN,
+    accesses.SCREEN,
     explorer.SCREEN,
     keys.SCREEN,
     tenants.SCREEN,
+    tenant.SCREEN,
+    isolation.SCREEN,
 )

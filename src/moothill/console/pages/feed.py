@@ -70,6 +70,9 @@ async def build(visit: Visit, query: Query) -> None:
         shown.add([event for event in events if fits(event)])
 
     visit.listen(heard)
+    named: Any = query.get("event")
+    if named:
+        _show(visit, await visit.moot.events.get(event=named))
 
 
 def _show(visit: Visit, event: Event) -> None:

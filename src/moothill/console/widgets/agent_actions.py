@@ -9,7 +9,7 @@ from ...registry.agents.models import AgentStatus
 from ..act import Act, act
 from ..sessions import View
 from ..visit import Visit
-from .dialogs import button, sheet
+from .dialogs import answered, button, sheet
 from .fields import choice
 
 __all__ = ["agent_actions"]
@@ -43,7 +43,7 @@ async def view_as(visit: Visit, agent: Agent) -> None:
     )
     seen = await act(visit, ask, visit.moot.agents.view_as, agent=str(agent.id))
     if seen is not None:
-        eyes = visit.base_moot.view_as(str(seen.id))
+        eyes = visit.base_moot.view_as(str(seen.id), begun=True)
         visit.session.views[visit.tenant, seen.id] = View(visit.tenant, seen.id, seen.name, eyes)
         visit.client.open(f"/t/{quote(visit.tenant, safe='')}/as/{seen.id}/agents/{seen.id}")
 
@@ -58,9 +58,8 @@ async def set_status(visit: Visit, agent: Agent) -> None:
             with foot:
                 button("Cancel").on_click(dialog.close)
                 button("Go on", "main").on_click(lambda: dialog.submit(True)).mark("go-on")
-        going = await dialog
+        going = await answered(dialog)
         status = chosen.value
-        dialog.delete()
     if not going:
         return
     ask = Act(f"Make {agent.name} {status}", "Set status", f"{agent.name} is {agent.status} and becomes {status}.")

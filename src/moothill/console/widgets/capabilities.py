@@ -1,5 +1,6 @@
 """Capabilities of an agent: how surely, and what shows it."""
 
+import asyncio
 from functools import partial
 
 from ...registry.agents import Agent
@@ -26,11 +27,11 @@ async def show_capabilities(visit: Visit, agent: Agent) -> None:
         with panel():
             empty("No capabilities are known of it", "capabilities.add says what an agent can do.", "o_extension_off")
         return
-    for place, capability in enumerate(page.items):
-        card = _Card(visit, agent, capability)
+    cards = [_Card(visit, agent, capability) for capability in page.items]
+    for card in cards:
         card.build()
-        if place < OPEN_AT_FIRST:
-            await card.turn()
+    # At once: one after the other would be as many round trips.
+    await asyncio.gather(*(card.turn() for card in cards[:OPEN_AT_FIRST]))
     if page.next:
         quiet("There are more; capabilities.list pages through them.")
 

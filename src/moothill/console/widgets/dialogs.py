@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from nicegui import ui
 
 from .text import box, quiet, title
 
-__all__ = ["button", "copy_button", "sheet"]
+__all__ = ["answered", "button", "copy_button", "sheet"]
 
 
 @contextmanager
@@ -21,6 +22,14 @@ def sheet(words: str, lead: str = "", *, wide: bool = False) -> Iterator[tuple[u
         body = box("sheet-body")
         foot = box("sheet-foot")
         yield dialog, body, foot
+
+
+async def answered(dialog: ui.dialog) -> Any:
+    """Wait for what a dialog was closed with, and take it away; None where the page went away meanwhile."""
+    given = await dialog
+    if not dialog.is_deleted:
+        dialog.delete()
+    return given
 
 
 def button(words: str, look: str = "plain", icon: str = "") -> ui.button:

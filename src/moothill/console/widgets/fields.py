@@ -1,13 +1,14 @@
 """Fields of forms and filters: a word above, the control below, one look."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from nicegui import ui
 
 from .text import box, quiet, text, with_property
 
-__all__ = ["area", "choice", "line", "search_line", "several"]
+__all__ = ["area", "choice", "day_line", "line", "search_line", "several"]
 
 
 def _labelled(words: str, note: str, classes: str) -> ui.element:
@@ -73,3 +74,10 @@ def search_line(hint: str, value: str, entered: Callable[[str], Any], *, classes
     made.on("keydown.enter", lambda: entered((made.value or "").strip()))
     made.on("clear", lambda: entered(""))
     return made
+
+
+def day_line(hint: str, value: date | None, entered: Callable[[str], Any]) -> ui.input:
+    """A day, in UTC; acts when it is whole."""
+    made = ui.input(value=value.isoformat() if value else "").props('outlined dense type="date" debounce="500"')
+    with_property(with_property(made.classes("day"), "aria-label", hint), "prefix", hint)
+    return made.on_value_change(lambda event: entered(event.value or ""))

@@ -65,6 +65,16 @@ _RENDERERS: Mapping[str, str] = {
         return tags; }""",
 }
 
+_PICKED = 'params => params.data.id === params.context.picked ? "picked" : undefined'
+
+# Enter does with the cell that has the focus what a click does with it.
+_ENTERED = """event => {
+    const cell = event.target.closest(".ag-cell");
+    if (!cell) return;
+    const link = cell.querySelector("a[href]");
+    if (link) link.click();
+    else emit(Number(cell.closest(".ag-row").getAttribute("row-index"))); }"""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -128,8 +138,9 @@ def grid(
     rows: Sequence[Mapping[str, Any]],
     *,
     chosen: Callable[[str], None] | None = None,
+    picked: str | None = None,
 ) -> ui.aggrid:
-    """A table of rows; `chosen` is told the `id` of a row that was clicked."""
+    """A table of rows; `chosen` is told the `id` of a row that was clicked, `picked` is the one chosen already."""
     options: dict[str, Any] = {
         "columnDefs": [column.definition() for column in columns],
         "rowData": cell_rows(columns, rows),
@@ -147,12 +158,15 @@ def grid(
         options["domLayout"] = "autoHeight"
     if chosen is not None:
         options["rowClass"] = "choosable"
+    if picked is not None:
+        options |= {"context": {"picked": picked}, ":getRowClass": _PICKED}
     made = ui.aggrid(options, theme="quartz", auto_size_columns=False)
     if len(rows) > MOST_ROWS_SHOWN:
         made.style(f"height: {HEADER_HEIGHT + ROW_HEIGHT * MOST_ROWS_SHOWN + 2}px")
+    tell = chosen or (lambda _: None)
     if chosen is not None:
-        tell = chosen
         made.on("cellClicked", lambda event: tell(str(event.args["data"]["id"])), ["data"])
+    made.on("keydown.enter", lambda event: tell(str(made.options["rowData"][event.args]["id"])), js_handler=_ENTERED)
     return made
 
 

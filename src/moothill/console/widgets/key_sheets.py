@@ -6,7 +6,7 @@ from ...kernel.service import REGISTRY
 from ...tenancy.keys.models import ApiKey, IssuedKey
 from ..act import Act, act
 from ..visit import Visit
-from .dialogs import button, copy_button, sheet
+from .dialogs import answered, button, copy_button, sheet
 from .fields import choice, line, several
 from .text import box, quiet, text
 
@@ -31,10 +31,8 @@ async def issue(visit: Visit) -> None:
             with foot:
                 button("Cancel").on_click(dialog.close)
                 button("Go on", "main").on_click(lambda: dialog.submit(True)).mark("go-on")
-        if not await dialog:
-            dialog.delete()
+        if not await answered(dialog):
             return
-        dialog.delete()
         facts = {"For": name.value, "May do": ", ".join(scopes.value or [])}
         issued = await act(
             visit,
@@ -59,9 +57,7 @@ async def rotate(visit: Visit, key: ApiKey) -> None:
             with foot:
                 button("Cancel").on_click(dialog.close)
                 button("Go on", "main").on_click(lambda: dialog.submit(True)).mark("go-on")
-        going = await dialog
-        dialog.delete()
-        if not going:
+        if not await answered(dialog):
             return
         ask = Act(f"Rotate {key.name}", "Rotate it", f"The old key ends {GRACES[grace.value]}.", rows=2)
         wait = timedelta(hours=int(grace.value))
@@ -90,5 +86,4 @@ async def show_secret(issued: IssuedKey) -> None:
         with foot:
             button("I have it", "main").on_click(dialog.close).mark("have-it")
     dialog.props("persistent")
-    await dialog
-    dialog.delete()
+    await answered(dialog)

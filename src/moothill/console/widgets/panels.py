@@ -83,11 +83,12 @@ def empty(words: str, advice: str = "", icon: str = "o_inbox") -> ui.element:
         return box("row-line")
 
 
-def trouble(error: MoothillError, words: str = "This could not be loaded.") -> None:
-    """An error as a person needs it: our message, and the request id to ask about."""
+def trouble(error: MoothillError, words: str = "This could not be loaded.") -> ui.element:
+    """An error as a person needs it: our message, and the request id to ask about; ways out go into what it gives."""
     with box("trouble").mark("trouble"):
         text(words, tag="b")
         text(error.message, "wrap")
         request = request_of(error)
         if request:
             quiet(f"Request {request}", "small mono")
+        return box("row-line wrapping ways")

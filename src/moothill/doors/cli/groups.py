@@ -25,5 +25,5 @@ GROUPS: dict[str, str] = {
     "search": "Find agents, capabilities and everything else that has a text.",
     "sharing": "Sharing: how far a tenant opens itself, what it lets others read, and who came from outside.",
     "sql": "SQL that agents write: one query at a time, over what their tenant may see.",
-    "tenants": "Societies: make, find, suspend and resume them.",
+    "tenants": "Societies: make, find, suspend and resume them, and whether they are kept apart.",
 }

@@ -13,7 +13,7 @@ from ...kernel.context import Context
 from ...kernel.errors import MoothillError
 from ...kernel.local import LocalExecutor, Runtime
 from ...kernel.settings import Settings
-from ...session import Session
+from ...session import Session, begun_views
 from .problems import ServerStopping, TooManyStreams
 from .request import Scope, read_headers, request_id_of
 from .security import Entrance
@@ -111,7 +111,10 @@ class Door:
         return LocalExecutor(found.runtime, found.principal, door="mcp", address=found.address)
 
     def _committed(self, call: Context) -> None:
-        if any(event.kind.startswith("agents.") for event in call.pending):
+        begun = begun_views(call)
+        for agent in begun:
+            self.entrance.begun(call.principal.key, call.tenant, agent)
+        if sum(event.kind.startswith("agents.") for event in call.pending) > len(begun):
             self.entrance.forget_views()
 
     async def _flush_now_and_then(self) -> None:

@@ -9,7 +9,7 @@ from ...kernel.texts import id_of
 from .errors import AgentIsDeactivated, AgentNotFound
 from .models import Agent
 
-__all__ = ["find_agent", "find_live_agent", "unknown_agent"]
+__all__ = ["find_agent", "find_live_agent", "live", "unknown_agent"]
 
 
 class _Beside(BaseModel):
@@ -54,7 +54,15 @@ async def find_live_agent(reference: str) -> Agent:
         AgentNotFound: there is none in this tenant.
         AgentIsDeactivated: it was deactivated.
     """
-    found = await find_agent(reference)
+    return live(await find_agent(reference))
+
+
+def live(found: Agent) -> Agent:
+    """An agent that was found, if it was not deactivated.
+
+    Raises:
+        AgentIsDeactivated: it was.
+    """
     if found.deactivated_at is not None:
         raise AgentIsDeactivated(
             f"Agent {found.agent_id} was deactivated; `agents.reactivate` brings it back.", agent=found.agent_id

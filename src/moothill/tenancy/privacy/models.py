@@ -186,6 +186,7 @@ class Release(_Frozen):
     mechanism: str = Field(description="How the noise was distributed.")
     library: str = Field(description="What drew it.")
     scale: Decimal = Field(description="Scale of the noise.")
+    error: int = Field(description="95 of 100 noisy sums are at most this far from the truth.")
     threshold: int = Field(description="Labels whose noisy sums came to less were left out.")
     unit: Unit = Field(description="What the cost counts.")
     cost: int = Field(description="Cost in billionths of the unit.")

@@ -20,7 +20,7 @@ from .contributions import summed
 from .errors import ReleaseLost
 from .models import PrivacyReleased, Release, ReleaseRow
 from .plans import Question, cells_of
-from .rules import UNITS, padding
+from .rules import UNITS, error_of, padding
 from .statements import sql
 
 __all__ = ["answer", "shown", "transaction"]
@@ -119,6 +119,7 @@ def shown(row: ReleaseRow, *, query: str | None = None, replayed: bool = False) 
         mechanism=row.mechanism,
         library=row.library,
         scale=Decimal(row.scale) / UNITS,
+        error=error_of("laplace" if row.unit == "epsilon" else "gaussian", row.scale),
         threshold=row.threshold,
         unit=row.unit,
         cost=row.cost,

@@ -34,6 +34,7 @@ __all__ = [
     "rho_of",
 ]
 
+Mechanism = Literal["laplace", "gaussian"]
 NANO = 10**9
 PICO = 10**12
 UNITS = 1024
@@ -62,7 +63,7 @@ class Noise:
         threshold: a cell whose noisy amounts add up to less is left out.
     """
 
-    mechanism: Literal["laplace", "gaussian"]
+    mechanism: Mechanism
     scale: int
     reach: int
     cost: int
@@ -96,14 +97,19 @@ class Noise:
     @property
     def error(self) -> int:
         """Half the width of the interval that holds one noisy number 95 times in 100."""
-        with localcontext() as exact:
-            exact.prec = _DIGITS
-            scale = Decimal(self.scale) / UNITS
-            if self.mechanism == "gaussian":
-                return _up(_USUAL * scale)
-            # 2 q^(h+1) / (1 + q) <= 0.05 for the smallest h.
-            ratio = (-1 / scale).exp()
-            return max(0, _up(scale * (40 / (1 + ratio)).ln()) - 1)
+        return error_of(self.mechanism, self.scale)
+
+
+def error_of(mechanism: Mechanism, scale: int) -> int:
+    """Half the width of the interval that holds one noisy number 95 times in 100; the scale is in 1/1024."""
+    with localcontext() as exact:
+        exact.prec = _DIGITS
+        width = Decimal(scale) / UNITS
+        if mechanism == "gaussian":
+            return _up(_USUAL * width)
+        # 2 q^(h+1) / (1 + q) <= 0.05 for the smallest h.
+        ratio = (-1 / width).exp()
+        return max(0, _up(width * (40 / (1 + ratio)).ln()) - 1)
 
 
 def nano(value: Decimal) -> int:

@@ -1,17 +1,22 @@
 """Operations on tenants. They look from above all tenants, so they need a platform scope."""
 
+import time
 from typing import Annotated
 
 from pydantic import Field
 
+from ...database.guards import described_guards, self_check
+from ...database.pool import Database
 from ...database.queries import Many, Maybe, One, Queries
 from ...kernel import Page, Service, context, operation
-from ...kernel.errors import Conflict, NotFound
+from ...kernel.errors import Conflict, Internal, NotFound
 from ...kernel.identifiers import uuid7
+from ...kernel.local import LocalExecutor
 from ...kernel.operation import Plan
 from ...kernel.paging import Cursor, PageSize, decode_cursor
 from . import rules
-from .models import Slug, Tenant, TenantCreated, TenantReference, TenantStatus, TenantStatusChanged
+from .isolation import told
+from .models import IsolationCheck, Slug, Tenant, TenantCreated, TenantReference, TenantStatus, TenantStatusChanged
 
 Reason = Annotated[str | None, Field(max_length=1000, description="Why, for the record.")]
 
@@ -41,7 +46,7 @@ sql = Sql()
 
 
 class Tenants(Service, group="tenants"):
-    """Societies: make, find, suspend and resume them."""
+    """Societies: make, find, suspend and resume them, and whether they are kept apart."""
 
     @operation(
         effect="write",
@@ -105,6 +110,18 @@ class Tenants(Service, group="tenants"):
     async def resume(self, *, tenant: TenantReference) -> Tenant:
         """Resume a suspended tenant."""
         return await self._move(tenant, "active", None)
+
+    @operation(effect="read", scope="platform:tenants", audience="operator", mode="none", example={})
+    async def check_isolation(self) -> IsolationCheck:
+        """Ask every guard of the isolation whether it stands, as each process does before it serves."""
+        assert isinstance(self.executor, LocalExecutor), "a body runs on a local executor"
+        database = self.executor.runtime.database
+        if not isinstance(database, Database):
+            raise Internal("The database of this process has no guards to ask.")
+        began = time.perf_counter()
+        found = await self_check(database)
+        took = (time.perf_counter() - began) * 1000
+        return told(found, described_guards(), strict=database.settings.strict, took_ms=took)
 
     async def _move(self, reference: str, new: TenantStatus, reason: str | None) -> Tenant:
         found = await self._find(reference)
