@@ -14,9 +14,11 @@ from .kernel.service import SERVICES, Executor, Service
 from .registry.agents import Agents
 from .registry.capabilities import Capabilities
 from .registry.search import Search
+from .tenancy.accounts import Accounts
 from .tenancy.audit import Audit
 from .tenancy.erasure import Erasure
 from .tenancy.keys import Keys
+from .tenancy.limits import Limits
 from .tenancy.privacy import Privacy
 from .tenancy.retention import Retention
 from .tenancy.sharing import Sharing
@@ -40,6 +42,8 @@ class Moot:
 
     tenants: Tenants
     keys: Keys
+    accounts: Accounts
+    limits: Limits
     sharing: Sharing
     privacy: Privacy
     audit: Audit

@@ -27,13 +27,15 @@ from .kernel.operation import Operation
 from .kernel.service import REGISTRY, Executor
 from .kernel.settings import Settings
 from .moot import Moot
-from .tenancy.keys import KeyGate
+from .tenancy.keys import Credentials, KeyGate
+from .tenancy.limits import RatesShared
 from .tenancy.sharing import Accesses
 from .tenancy.untrusted import NAME, Desk
 from .worker import Nudge, Worker
 
 if TYPE_CHECKING:
     from .database.embedded import EmbeddedServer
+    from .tenancy.tokens import TokenGate
 
 __all__ = ["Connecting", "Session", "connect", "embedded_server", "open_database"]
 
@@ -65,7 +67,7 @@ class Session:
     runtime: Runtime | None = None
     database: Database | None = None
     migrator_dsn: str | None = None
-    gate: KeyGate | None = None
+    gate: Credentials | None = None
     nudge: Nudge | None = None
 
     def in_tenant(self, moot: Moot, reference: str) -> Moot:
@@ -99,14 +101,26 @@ class Session:
             return Moot(_remote(moot.executor).elsewhere(key=secret), self)
         return Moot(KeyedExecutor(self.key_gate(), secret, moot.executor), self)
 
-    def key_gate(self) -> KeyGate:
-        """What authenticates keys against the database of this session; told when keys or tenants change."""
+    def key_gate(self) -> Credentials:
+        """What authenticates keys and tokens against the database of this session; told when keys or tenants change.
+
+        Raises:
+            Invalid: a setting of tokens breaks its rule, or their extra is not installed.
+        """
         assert self.database is not None
         if self.gate is None:
-            self.gate = KeyGate(self.database)
+            self.gate = Credentials(KeyGate(self.database), _token_gate(self.settings, self.database))
             if self.runtime is not None:
                 self.runtime.nudges.key_listeners.append(self.gate.forget)
         return self.gate
+
+    @asynccontextmanager
+    async def sharing_rates(self) -> AsyncIterator[None]:
+        """Beside the block, tell other processes what was spent of limits of calls, and hear what they spent."""
+        assert self.runtime is not None
+        assert self.database is not None
+        async with RatesShared(self.runtime.instruments.rates, self.database).running():
+            yield
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -231,7 +245,7 @@ class DeferredExecutor:
 class KeyedExecutor(DeferredExecutor):
     """Acts as whoever holds a key, and asks the gate at each call: a revoked key is refused."""
 
-    def __init__(self, gate: KeyGate, secret: str, base: Executor) -> None:
+    def __init__(self, gate: Credentials, secret: str, base: Executor) -> None:
         async def resolve() -> LocalExecutor:
             local = await _settled(base)
             return LocalExecutor(local.runtime, await gate.authenticate(secret), door=local.door)
@@ -440,6 +454,22 @@ async def _create_default(runtime: Runtime) -> Mapping[str, Any]:
         if found is None:
             raise Unavailable("The default tenant could not be made; try again.") from None
         return found
+
+
+def _token_gate(settings: Settings, database: Database) -> TokenGate | None:
+    """The gate for tokens, where the settings name an issuer; nothing of it is imported otherwise."""
+    if not settings.oidc_issuers:
+        return None
+    try:
+        from .tenancy.tokens import TokenGate, token_rules
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("jwt", "cryptography"):
+            raise
+        raise Invalid(
+            "Setting oidc_issuers: tokens need the extra `oidc`: pip install 'moothill[oidc]'.", field="oidc_issuers"
+        ) from None
+    rules = token_rules(settings)
+    return None if rules is None else TokenGate(rules, database)
 
 
 async def _settled(executor: Any) -> LocalExecutor:

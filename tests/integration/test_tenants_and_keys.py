@@ -8,7 +8,7 @@ import pytest
 from moothill.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from moothill.moot import Moot
 from moothill.tenancy.keys import KeyGate
-from moothill.tenancy.keys.gate import KeyOfNobody
+from moothill.tenancy.keys.errors import KeyOfNobody
 
 
 def gate_of(moot: Moot) -> KeyGate:

@@ -92,26 +92,26 @@ def test_a_key_may_call_so_often_and_is_told_when_to_come_again(monkeypatch: pyt
     clock, limited, key = Clock(monkeypatch), Instruments(rate_limit=60), uuid4()
     call = called(principal("*", key=key))
     for _ in range(60):
-        limited.admit(call)
+        limited.admit(call, declared())
     with pytest.raises(RateLimited, match="60 calls a minute") as told:
-        limited.admit(call)
+        limited.admit(call, declared())
     assert told.value.retry_after == 1.0
-    limited.admit(called(principal("*", key=uuid4())))  # another key has its own
+    limited.admit(called(principal("*", key=uuid4())), declared())  # another key has its own
     clock.now += told.value.retry_after
-    limited.admit(call)
+    limited.admit(call, declared())
     with pytest.raises(RateLimited):
-        limited.admit(call)
+        limited.admit(call, declared())
     clock.now += 3600
     for _ in range(60):
-        limited.admit(call)
+        limited.admit(call, declared())
     with pytest.raises(RateLimited):
-        limited.admit(call)
+        limited.admit(call, declared())
 
 
 def test_without_a_key_or_a_limit_nothing_is_counted() -> None:
     for limited, who in ((Instruments(rate_limit=1), principal("*")), (Instruments(), principal("*", key=uuid4()))):
         for _ in range(100):
-            limited.admit(called(who))
+            limited.admit(called(who), declared())
 
 
 @given(limit=st.integers(1, 200), waits=st.lists(st.floats(0, 90), max_size=60))
@@ -124,7 +124,7 @@ def test_in_no_stretch_of_time_more_pass_than_the_limit_allows(limit: int, waits
             clock.now += wait
             for _ in range(5):
                 try:
-                    limited.admit(call)
+                    limited.admit(call, declared())
                 except RateLimited as error:
                     assert 0 < error.retry_after <= 60 / limit + 0.001
                 else:
@@ -138,7 +138,7 @@ def test_many_keys_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(instruments, "MOST_BUCKETS", 10)
     limited = Instruments(rate_limit=1)
     for _ in range(100):
-        limited.admit(called(principal("*", key=uuid4())))
+        limited.admit(called(principal("*", key=uuid4())), declared())
         assert len(limited._buckets) <= 10
 
 

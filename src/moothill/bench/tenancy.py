@@ -17,7 +17,7 @@ from ..database.wire import Wire, WireConnection, compile_statement
 from ..kernel.context import Context
 from ..kernel.local import LocalExecutor, Runtime
 from ..moot import Moot
-from . import untrusted
+from . import limits, untrusted
 from .report import Row, interleaved, median_milliseconds, percentile
 
 __all__ = ["run"]
@@ -75,6 +75,7 @@ async def run(moot: Moot, *, scale: str, admin_dsn: str) -> list[Row]:
             rounds=rounds,
             each=each,
         )
+        limited = await limits.run(moot, rounds=rounds, each=each)
         asked = await untrusted.run(moot, rounds=rounds, each=each)
         statements = await _statements(moot, admin_dsn, rounds, each)
     finally:
@@ -85,6 +86,7 @@ async def run(moot: Moot, *, scale: str, admin_dsn: str) -> list[Row]:
         Row("agents.get", "cost", tenant / plain, "x", TARGET, peer=beside, peer_value=1.0),
         Row("agents.get", "median", tenant, "ms", peer=beside, peer_value=plain),
         Row("agents.get", "p95", percentile(seconds["tenant"], 0.95) * 1000, "ms"),
+        *limited,
         *asked,
         *statements,
     ]

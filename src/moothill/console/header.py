@@ -12,7 +12,7 @@ from .sheets import show_calls
 from .visit import Visit
 from .widgets.dialogs import button, sheet
 from .widgets.text import box, link, quiet, text, with_property
-from .widgets.words import counted
+from .widgets.words import acting, counted
 
 __all__ = ["Header"]
 
@@ -171,7 +171,8 @@ class Header:
 
     def _who(self) -> None:
         identity = self.visit.signed.identity
-        with sheet(identity.actor_name, f"{identity.actor_kind} of {identity.tenant_slug}") as (dialog, body, foot):
+        where = f"{acting('', identity.actor_kind)} of {identity.tenant_slug}"
+        with sheet(identity.actor_name, where) as (dialog, body, foot):
             with body:
                 quiet(f"Key {self.visit.signed.hint}…", "mono")
                 quiet("May do:")

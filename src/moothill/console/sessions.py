@@ -48,12 +48,10 @@ class SignedIn:
     def principal(self, tenant: str) -> Principal:
         """What this key may do in a tenant, by the kernel's own rule."""
         who = self.identity
-        kind = who.actor_kind
-        assert kind in ("operator", "agent", "system")
         return Principal(
             tenant=who.tenant,
             tenant_slug=tenant,
-            actor=Actor(kind, who.actor_id, who.actor_name),  # type: ignore[arg-type]  # checked above
+            actor=Actor(who.actor_kind, who.actor_id, who.actor_name),
             scopes=frozenset(who.scopes),
         )
 

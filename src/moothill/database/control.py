@@ -1,13 +1,14 @@
 """Control tables: keys before a tenant is known, leases, cursors. Reached through definer functions only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from ..kernel.rates import Spent
 from .pool import Database, run_plain
 
-__all__ = ["find_key", "find_tenant", "make_context_key", "record_key_uses"]
+__all__ = ["find_key", "find_tenant", "find_token_actor", "make_context_key", "record_key_uses", "share_rates"]
 
 
 async def find_key(database: Database, digest: bytes) -> Mapping[str, Any] | None:
@@ -35,6 +36,28 @@ async def record_key_uses(database: Database, used: Mapping[UUID, datetime]) -> 
         await run_plain(
             connection, "select gate_keys_used(%(ids)s, %(moments)s)", {"ids": list(used), "moments": moments}
         )
+
+
+async def share_rates(database: Database, spent: Sequence[Spent]) -> list[tuple[UUID, str, float]]:
+    """Take what a process spent from the shared buckets; tenant, limit and what is left, of each."""
+    asking = "select tenant_id, name, tokens from gate_rates_share(%(tenants)s, %(names)s, %(amounts)s, %(spent)s)"
+    values = {
+        "tenants": [each.tenant for each in spent],
+        "names": [each.name for each in spent],
+        "amounts": [each.amount for each in spent],
+        "spent": [each.spent for each in spent],
+    }
+    async with database.connection() as connection:
+        rows = await run_plain(connection, asking, values)
+    return [(row["tenant_id"], row["name"], row["tokens"]) for row in rows]
+
+
+async def find_token_actor(database: Database, tenant: str, kind: str, reference: str) -> Mapping[str, Any] | None:
+    """The tenant and the actor that a verified token names; one look-up."""
+    asking = "select * from gate_token_actor(%(tenant)s, %(kind)s, %(reference)s)"
+    async with database.connection() as connection:
+        rows = await run_plain(connection, asking, {"tenant": tenant, "kind": kind, "reference": reference})
+    return rows[0] if rows else None
 
 
 async def make_context_key(database: Database) -> Mapping[str, Any]:

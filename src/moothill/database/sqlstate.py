@@ -13,6 +13,17 @@ from .wire import is_stale_plan
 
 __all__ = ["SqlFailure", "from_psycopg", "translate"]
 
+# What `quota_move` raises: the name of the quota, its amount, what is used, what was asked for, and seconds to wait.
+QUOTA_STATE = "MQ001"
+_THINGS = {"events": "events a day", "keys": "live keys"}
+_ASK = "ask the platform's operator for more"
+_WAYS_OUT = {
+    "agents": f"deactivate agents that are not needed, or {_ASK}",
+    "capabilities": f"remove capabilities that are not needed, or {_ASK}",
+    "keys": f"revoke keys that are not needed, or {_ASK}",
+    "events": f"wait until midnight UTC, or {_ASK}",
+}
+
 _log = logging.getLogger("moothill.database")
 
 
@@ -78,6 +89,20 @@ def from_psycopg(error: psycopg.Error) -> SqlFailure:
     return SqlFailure(sqlstate, error.diag.message_primary or str(error), stale=is_stale_plan(error))
 
 
+def _exceeded(told: str) -> errors.QuotaExceeded:
+    name, *numbers = told.split()
+    amount, used, asked, seconds = map(int, numbers)
+    return errors.QuotaExceeded(
+        f"This tenant may have {amount:,} {_THINGS.get(name, name)} and has {used:,}, so {asked:,} more do not fit; "
+        f"{_WAYS_OUT[name]}.",
+        field=name,
+        limit=amount,
+        used=used,
+        remaining=max(0, amount - used),
+        retry_after=seconds,
+    )
+
+
 def translate(failure: SqlFailure, place: str) -> errors.MoothillError:
     """The error that callers see for a failure that its query does not declare."""
     state = failure.sqlstate
@@ -104,6 +129,8 @@ def translate(failure: SqlFailure, place: str) -> errors.MoothillError:
         "22": RuleBroken,
         "53": DatabaseFull,
     }
+    if state == QUOTA_STATE:
+        return _exceeded(failure.primary)
     found = exact.get(state) or classes.get(state[:2])
     if found is None or found is AccessRefused:
         _log.error("statement_failed", extra={"sqlstate": state, "detail": failure.primary, "query": place})

@@ -14,7 +14,7 @@ from psycopg.pq import TransactionStatus
 
 from ..kernel.context import Context
 from ..kernel.errors import Conflict, Internal, OutcomeUnknown
-from ..kernel.events import PendingEvent, dumps
+from ..kernel.events import EVENT_KINDS, PendingEvent, dumps
 from ..kernel.identifiers import uuid7
 from ..kernel.local import Remembered
 from .sqlstate import SqlFailure, TransactionFailed, from_psycopg, translate
@@ -33,6 +33,7 @@ insert into events (tenant_id, id, kind, version, subject, subjects, actor, acto
 values (%(tenant)s, %(id)s, %(kind)s, %(version)s, %(subject)s, %(subjects)s, %(actor)s, %(actor_kind)s,
         %(actor_name)s, %(real_actor)s, %(operation)s, %(request)s, %(reason)s, %(payload)s::jsonb, %(changes)s::jsonb)
 """)
+_QUOTA = compile_statement("select quota_move('events', %(events)s::bigint)")
 _CLAIM_KEY = """
 insert into idempotency_keys (tenant_id, actor, operation, key, digest, claimed_at)
 values (%(tenant)s, %(actor)s, %(operation)s, %(key)s, %(digest)s, now())
@@ -153,6 +154,8 @@ class PooledTransaction:
             raise TransactionFailed()
         self._commits()
         events = [(_EVENT, self._event_values(context, event)) for event in context.pending]
+        if counted := self._counted(context):
+            events.insert(0, (_QUOTA, {"events": counted}))
         try:
             await self._trip([*events, (_COMMIT, {})])
         except SqlFailure as failure:
@@ -160,6 +163,12 @@ class PooledTransaction:
                 raise OutcomeUnknown(operation=context.operation) from None
             raise translate(failure, "commit") from None
         self._finished = True
+
+    def _counted(self, context: Context) -> int:
+        """How many of the events a day's quota counts: never those that close doors, nor what the system does."""
+        if context.actor.kind == "system":
+            return 0
+        return sum(not EVENT_KINDS[event.kind].changes_access for event in context.pending)
 
     def _commits(self) -> None:
         if not self._call.read_only:

@@ -38,7 +38,19 @@ async def load(moot: "Moot", society: Society | None = None) -> int:
         with suppress(Conflict):  # it is there already
             await moot.tenants.create(slug=tenant.slug, name=tenant.name, project=tenant.project)
         made += await _load_agents(moot.tenant(tenant.slug), whole.of(tenant.slug).agents)
+    await _load_bounds(moot.tenant(whole.tenants[0].slug))
     return made
+
+
+async def _load_bounds(moot: "Moot") -> None:
+    """A program beside the agents, and a limit far above what the society needs."""
+    with suppress(Conflict):
+        await moot.accounts.register(
+            name="catalogue-sync",
+            description="Reads agents from the company's catalogue at night.",
+            scopes=["agents:read", "agents:load"],
+        )
+        await moot.limits.set(name="capabilities", amount=100_000)
 
 
 async def _load_agents(moot: "Moot", agents: tuple[Agent, ...]) -> int:

@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
+from .actors import ActorKind, KeyHolderKind
 from .changes import Side, changes_of
 from .errors import Internal
 from .events import EventPayload, PendingEvent
 from .identifiers import NOBODY, uuid7
+from .scopes import covers
 from .signature import InvalidArguments, check_plain
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "ActorKind",
     "CallOptions",
     "Context",
+    "KeyHolderKind",
     "Principal",
     "Transaction",
     "context",
@@ -34,13 +37,12 @@ __all__ = [
 
 _LONGEST_TEXTS = {"idempotency_key": 200, "reason": 1000}
 
-ActorKind = Literal["operator", "agent", "system"]
 Progress = Callable[[int, int | None, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: an operator (a person or service), an agent, or the system itself."""
+    """Who acts: an operator (a person), an agent, a service account (a program), or the system itself."""
 
     kind: ActorKind
     id: UUID
@@ -54,6 +56,7 @@ class Principal:
     `scopes` holds names such as `agents:read`; `agents:*` grants a group and `*` everything.
     `real_actor` is set while an operator views as an agent: what is done is recorded under both.
     `home` is set while a key is used outside of its own tenant: that is logged where it is used.
+    `rates` are the limits of calls a minute of the key's own tenant, by name: `calls` and `calls:agents`.
     """
 
     tenant: UUID
@@ -64,12 +67,11 @@ class Principal:
     key_expires_at: datetime | None = None
     real_actor: Actor | None = None
     home: UUID | None = None
+    rates: tuple[tuple[str, int], ...] = field(default=(), compare=False)
 
     def may(self, scope: str) -> bool:
         """Whether the scopes held cover `scope`. `*` covers a tenant, never the platform above it."""
-        group = scope.partition(":")[0]
-        wide = () if group == "platform" else ("*",)
-        return not self.scopes.isdisjoint((scope, f"{group}:*", *wide))
+        return covers(self.scopes, scope)
 
 
 SYSTEM = Actor("system", NOBODY, "system")

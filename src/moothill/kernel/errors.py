@@ -32,6 +32,7 @@ __all__ = [
     "Kind",
     "MoothillError",
     "NotFound",
+    "QuotaExceeded",
     "Unauthenticated",
     "Unavailable",
     "all_errors",
@@ -200,6 +201,10 @@ class Internal(MoothillError):
 
     kind = "internal"
     code = "internal"
+
+
+class QuotaExceeded(Exhausted):
+    """A quota of this tenant is used up; remove what is not needed, or ask the platform's operator for more."""
 
 
 class OutcomeUnknown(Unavailable):

@@ -15,6 +15,8 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from .actors import ActorKind
+
 __all__ = ["EVENT_KINDS", "Event", "EventPayload", "PendingEvent"]
 
 EVENT_KINDS: dict[str, type["EventPayload"]] = {}
@@ -79,7 +81,7 @@ class Event(BaseModel):
     subject: UUID | None = Field(None, description="The thing it happened to.")
     subjects: list[UUID] = Field(default_factory=list, description="The things, when one call touched several.")
     actor: UUID = Field(description="Who did it.")
-    actor_kind: str = Field(description="operator, agent or system.")
+    actor_kind: ActorKind = Field(description="operator, agent, service or system.")
     actor_name: str = Field("", description="Name of the actor at that time.")
     real_actor: UUID | None = Field(None, description="The operator behind a `view as`.")
     operation: str = Field(description="The operation that wrote it.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .errors import Exhausted
+from .rates import WINDOW_SECONDS, Rates
 
 if TYPE_CHECKING:
     from .context import Context
@@ -41,6 +42,7 @@ class Instruments:
 
     Attributes:
         rate_limit: calls a minute for one key; None switches the limit off (embedded use).
+        rates: the limits of whole tenants.
     """
 
     rate_limit: int | None = None
@@ -48,6 +50,7 @@ class Instruments:
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     durations: dict[str, list[int]] = field(default_factory=dict)
     retries: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    rates: Rates = field(default_factory=Rates)
     _buckets: dict[Any, _Bucket] = field(default_factory=dict)
 
     def called(self, operation: "Operation[Any, Any]", call: "Context", outcome: str, seconds: float) -> None:
@@ -76,12 +79,14 @@ class Instruments:
         """Count a retry after a serialisation failure or a deadlock."""
         self.retries[operation.name] += 1
 
-    def admit(self, call: "Context") -> None:
-        """Take a token of the caller's key.
+    def admit(self, call: "Context", operation: "Operation[Any, Any]") -> None:
+        """Take a token of the caller's key, and of each limit of its tenant that covers the call.
 
         Raises:
-            RateLimited: with `retry_after`, in seconds.
+            RateLimited, TenantRateLimited: with `retry_after`, in seconds.
         """
+        if call.principal.rates:
+            self.rates.admit(call.principal, operation.scope.partition(":")[0])
         key = call.principal.key
         if self.rate_limit is None or key is None:
             return
@@ -98,6 +103,10 @@ class Instruments:
             wait = (1 - bucket.tokens) / rate
             raise RateLimited(
                 f"This key made more than {self.rate_limit} calls a minute; try again in {wait:.1f} s.",
+                field="calls",
+                limit=self.rate_limit,
+                window=WINDOW_SECONDS,
+                remaining=0,
                 retry_after=round(wait, 3),
             )
         bucket.tokens -= 1

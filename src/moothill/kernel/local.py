@@ -147,7 +147,7 @@ class LocalExecutor:
         if around is not None and around.transaction is not None:
             raise errors.Invalid(f"{operation.name} is a stream and cannot join a transaction; iterate it outside.")
         call = self._context(operation, options)
-        self.runtime.instruments.admit(call)
+        self.runtime.instruments.admit(call, operation)
         authorise(operation, call.principal)
         valid = operation.signature.validate(arguments)
         if call.principal.home is not None and self.runtime.visits is not None:
@@ -212,7 +212,7 @@ class LocalExecutor:
     async def _run_root(self, operation: Operation[Any, Any], arguments: Mapping[str, Any], call: Context) -> Any:
         if call.parent is None:
             # A page of a stream is no call of its own: a busy feed must not use up its reader's rate.
-            self.runtime.instruments.admit(call)
+            self.runtime.instruments.admit(call, operation)
         authorise(operation, call.principal)
         valid = operation.signature.validate(arguments)
         if call.principal.home is None or call.parent is not None or self.runtime.visits is None:

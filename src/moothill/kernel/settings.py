@@ -143,6 +143,29 @@ class Settings(BaseModel):
     signing_key_file: Path | None = Field(
         None, description="File that holds that key; an embedded server makes its own."
     )
+    public_url: str | None = Field(
+        None, description="Address under which clients reach this server; default: as each request says."
+    )
+    oidc_issuers: str | None = Field(
+        None, description="Issuers of bearer tokens that are taken, with commas between; none: keys only."
+    )
+    oidc_audience: str | None = Field(
+        None, max_length=2000, description="What must stand in `aud` of a token, one of them; needed with issuers."
+    )
+    oidc_algorithms: str = Field("RS256,PS256,ES256,EdDSA", description="Signatures of tokens that are taken.")
+    oidc_tenant_claim: str = Field(
+        "moothill_tenant", min_length=1, max_length=200, description="Claim that names the tenant, by slug or id."
+    )
+    oidc_actor_claim: str = Field(
+        "moothill_actor",
+        min_length=1,
+        max_length=200,
+        description="Claim that says `service:NAME` or `agent:KEY`; without it: an operator.",
+    )
+    oidc_scope_claim: str = Field("scope", min_length=1, max_length=200, description="Claim that holds the scopes.")
+    oidc_leeway: Annotated[Duration, Field(ge=timedelta(0), le=timedelta(minutes=5))] = Field(
+        timedelta(seconds=30), description="How far the clocks of issuer and server may be apart."
+    )
 
     rate_limit: int = Field(600, ge=1, description="Calls a minute allowed to one key.")
     body_limit: int = Field(4_194_304, ge=1024, description="Largest HTTP request body, in bytes.")

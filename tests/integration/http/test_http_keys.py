@@ -31,7 +31,7 @@ async def test_who_is_not_known_is_told_how_to_authenticate(live: Live, header: 
     async with live.client() as client:
         answer = await client.get("/v1/keys/current", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, code)
-    assert answer.headers["www-authenticate"] == 'Bearer realm="moothill"'
+    assert answer.headers["www-authenticate"].startswith('Bearer realm="moothill"')
     assert "A" * 43 not in answer.text
 
 

@@ -36,6 +36,7 @@ Path = tuple[str | int, ...]
 
 # What a parameter of this name refers to: the attribute of a society that holds such a reference.
 KINDS: Mapping[str, str] = {
+    "account": "account",
     "agent": "agent",
     "subject": "agent",
     "actor": "agent",

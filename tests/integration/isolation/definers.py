@@ -51,6 +51,14 @@ CALLS = (
     Call("select * from moothill.gate_key_live(%(key)s)", "nothing"),
     Call("select * from moothill.gate_key_end(%(key)s, null, null)", "nothing"),
     Call("select * from moothill.gate_keys_page(null, true, 1000)", "own"),
+    Call("select * from moothill.gate_keys_revoke(%(agent)s, null, null)", "nothing"),
+    Call("select * from moothill.gate_keys_revoke(null, null, null)", "own"),
+    Call("select * from moothill.gate_keys_doomed(%(agent)s, null, null, 1000)", "nothing"),
+    Call("select * from moothill.gate_keys_doomed(null, null, null, 1000)", "own"),
+    Call("select * from moothill.gate_keys_leaked(array[sha256('k')], array[]::text[])", "own"),
+    Call("select * from moothill.gate_limits_use()", "own"),
+    Call("select moothill.quota_move('agents', 1)", "harmless"),
+    Call("select moothill.quota_begin('agents', 100)", "harmless"),
     Call(
         "select * from moothill.gate_key_issue(gen_random_uuid(), 'k', sha256('k'), 'k', 'operator', %(agent)s, 'k', "
         "'{*}', null)",
@@ -148,6 +156,8 @@ ABOVE: Mapping[str, str] = {
     "moothill.gate_tenants_page": "likewise",
     "moothill.gate_tenant_create": "likewise",
     "moothill.gate_tenant_status": "likewise",
+    "moothill.gate_token_actor": "finds whom a token names that an issuer signed, before any tenant is known",
+    "moothill.gate_rates_share": "counts calls of all tenants in one batch; it tells numbers to the server alone",
     "moothill.gate_key_find": "finds a key by the digest of its secret, before any tenant is known",
     "moothill.gate_context_key": "a key by which a process proves tenants; its callers may enter any of them anyhow",
     "moothill.gate_keys_used": "writes last uses of keys of all tenants in one batch",

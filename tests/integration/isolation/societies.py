@@ -45,6 +45,10 @@ _BEHIND: Mapping[str, LiteralString] = {
         from (values (now()), (now() + interval '1 month'), (timestamptz '2001-01-01')) as m (moment),
              generate_series(1, 2)
     """,
+    "rate_buckets": """
+        insert into moothill.rate_buckets (tenant_id, name, amount, tokens, refilled_at)
+        select %(tenant)s, name, 7, 7, now() from unnest(array['calls', 'calls:agents']) as name
+    """,
     "embedding_queue": """
         insert into moothill.embedding_queue (tenant_id, model, item_id, error)
         select tenant_id, 'isolation_8', id, %(marker)s from moothill.search_items where tenant_id = %(tenant)s
@@ -119,6 +123,7 @@ class Society:
         partner: slug of a tenant that shares with this one, and may read it by `grant`.
         release: id of a release that its group has paid for and not drawn.
         hold: id of a legal hold on another agent of it.
+        account: name of a service account that only this society has.
     """
 
     moot: Moot
@@ -137,6 +142,7 @@ class Society:
     grant: UUID
     release: UUID
     hold: UUID
+    account: str
 
 
 async def settle(platform: Moot, word: str) -> Society:
@@ -177,13 +183,9 @@ async def settle(platform: Moot, word: str) -> Society:
     for status in statuses:
         await moot.agents.heartbeat(beats=[Heartbeat(agent=key, status=status) for key in ("ada", "bela")])
     await moot.agents.set_status(agent=alone.agent_id, status="maintenance", reason=marker)
-    held = [await moot.retention.hold(agent=alone.agent_id, reason=marker) for _ in range(2)]
-    for each in held:
-        await moot.retention.release(hold=each.id)
-    held = [await moot.retention.hold(agent="bela", reason=marker) for _ in range(2)]
-    for data_class in ("jobs", "access_log"):
-        await moot.retention.set(data_class=data_class, action="delete", days=100)
+    hold = await _hold(moot, marker, alone.agent_id)
     issued = await moot.keys.create(name=f"operator of {marker}", scopes=["*"])
+    await _employ(moot, marker)
     its_own = await moot.keys.create(name=f"agent of {marker}", scopes=["agents:heartbeat"], agent=str(alone.id))
     await moot.with_key(its_own.secret).agents.heartbeat(beats=[Heartbeat(agent=alone.agent_id)])
     jobs = [await moot.search.reindex.options(reason=marker)() for _ in range(2)]
@@ -214,8 +216,28 @@ async def settle(platform: Moot, word: str) -> Society:
         partner=beside.slug,
         grant=grants[-1],
         release=releases[0].id,
-        hold=held[0].id,
+        hold=hold,
+        account=f"importer of {marker}",
     )
+
+
+async def _hold(moot: Moot, marker: str, agent: str) -> UUID:
+    """Policies, holds that were released, and one that stands."""
+    for each in [await moot.retention.hold(agent=agent, reason=marker) for _ in range(2)]:
+        await moot.retention.release(hold=each.id)
+    for data_class in ("jobs", "access_log"):
+        await moot.retention.set(data_class=data_class, action="delete", days=100)
+    await moot.retention.hold(agent="bela", reason=marker)
+    return (await moot.retention.hold(agent="bela", reason=marker)).id
+
+
+async def _employ(moot: Moot, marker: str) -> None:
+    """Service accounts with keys, and limits."""
+    for name in (f"importer of {marker}", "importer"):
+        await moot.accounts.register(name=name, description=marker, scopes=["agents:read"])
+        await moot.keys.create(name=f"key of {marker}", scopes=["agents:read"], account=name)
+    for limit in ("agents", "capabilities"):
+        await moot.limits.set(name=limit, amount=1_000_000)
 
 
 async def _register(moot: Moot, marker: str, *keys: str) -> None:
@@ -328,6 +350,7 @@ async def copy_as_twin(admin: psycopg.AsyncConnection[Any], catalog: Catalog, so
         grant=society.grant,
         release=society.release,
         hold=society.hold,
+        account=society.account.replace(society.marker, marker),
     )
 
 

@@ -5,6 +5,7 @@ from tests.integration.retention.house import House
 # Tables that the application fills and never empties, and why they need no class.
 KEPT = {
     "agents": "the agents themselves; erasure empties them",
+    "service_accounts": "a few for each tenant; the logs name them",
     "legal_holds": "who held what, and who released it: kept like the reports of erasures",
     "tenant_privacy": "one row for each tenant",
     "embedding_moves": "goes when the copy that it is for is done",

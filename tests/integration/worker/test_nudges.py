@@ -80,7 +80,7 @@ async def test_a_revoked_key_is_forgotten_in_every_process(
         keyed = elsewhere.with_key(issued.secret)
         assert (await keyed.keys.current()).actor_name == "k"
         assert session.gate is not None
-        session.gate.cache_seconds = 3600
+        session.gate.keys.cache_seconds = 3600
         session.gate.forget()
         assert (await keyed.keys.current()).actor_name == "k"
         await moot.keys.revoke(key=issued.key.id)

@@ -15,7 +15,7 @@ from ..widgets.fields import choice
 from ..widgets.panels import page_head, panel
 from ..widgets.raw import json_view
 from ..widgets.text import box, quiet, text
-from ..widgets.words import moment, now
+from ..widgets.words import acting, moment, now
 
 MOST_SHOWN = 200
 RANGES: dict[str, tuple[str, timedelta | None]] = {
@@ -80,7 +80,7 @@ def _show(visit: Visit, event: Event) -> None:
         with body:
             with box("facts"):
                 for name, value in (
-                    ("Actor", f"{event.actor_name or event.actor} ({event.actor_kind})"),
+                    ("Actor", acting(event.actor_name or str(event.actor), event.actor_kind)),
                     ("On behalf of", event.real_actor),
                     ("Subject", event.subject),
                     ("Operation", event.operation),

@@ -9,7 +9,7 @@ from ...kernel.events import Event
 from ..visit import Visit
 from .panels import empty
 from .text import box, quiet, text, with_property
-from .words import clock, moment
+from .words import acting, clock, moment
 
 __all__ = ["EventList", "described"]
 
@@ -79,7 +79,7 @@ class EventList:
             with_property(text(clock(event.occurred_at), tag="time"), "title", moment(event.occurred_at))
             text(event.kind, "mono kind-of-event clip")
             quiet(described(event), "grow clip")
-            quiet(event.actor_name or event.actor_kind, "small clip who")
+            quiet(event.actor_name or acting("", event.actor_kind), "small clip who")
         if self.chosen is not None:
             tell = self.chosen
             entry.on("click", lambda: tell(event))

@@ -11,7 +11,7 @@ from .dialogs import button
 from .key_sheets import revoke, rotate
 from .panels import panel
 from .text import box, fact, state, tags, time_ago
-from .words import ago, now, number
+from .words import acting, ago, now, number
 
 __all__ = ["key_detail", "key_row", "member_rows", "status_of"]
 
@@ -35,7 +35,7 @@ def key_row(key: ApiKey) -> dict[str, Any]:
         "name": key.name,
         "status": status_of(key),
         "hint": f"{key.hint}…",
-        "actor": f"{key.actor_name} ({key.actor_kind})",
+        "actor": acting(key.actor_name, key.actor_kind),
         "scopes": ", ".join(key.scopes),
         "created": ago(key.created_at),
         "used": ago(key.last_used_at),
@@ -49,7 +49,7 @@ def key_detail(visit: Visit, key: ApiKey) -> None:
         state(status_of(key))
         with box("facts"):
             fact("Begins with", f"{key.hint}…").classes("mono")
-            fact("Acts as", f"{key.actor_name} ({key.actor_kind})")
+            fact("Acts as", acting(key.actor_name, key.actor_kind))
             for name, then in (
                 ("Issued", key.created_at),
                 ("Last used", key.last_used_at),

@@ -10,6 +10,7 @@ from ..visit import Visit
 from .events import described
 from .panels import empty
 from .text import box, link, quiet, text, time_ago
+from .words import acting
 
 __all__ = ["Timeline", "tone"]
 
@@ -65,7 +66,7 @@ class Timeline:
             with box("grow"):
                 with box("row-line"):
                     text(event.kind, "mono")
-                    quiet(f"by {event.actor_name or event.actor_kind}", "small")
+                    quiet(f"by {event.actor_name or acting('', event.actor_kind)}", "small")
                     if event.real_actor is not None:
                         quiet("through a view as it", "small")
                 said = described(event)

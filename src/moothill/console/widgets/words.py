@@ -1,12 +1,28 @@
 """Words for people: times, numbers, sizes. Pure functions; the moment is given."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["ago", "clock", "count", "counted", "moment", "number", "percent", "short_id", "span"]
+from ...kernel.actors import ActorKind
+
+__all__ = ["acting", "ago", "clock", "count", "counted", "moment", "number", "percent", "short_id", "span"]
 
 _STEPS = ((86_400 * 365, "y"), (86_400 * 30, "mo"), (86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+_KINDS: Mapping[ActorKind, str] = {
+    "operator": "operator",
+    "agent": "agent",
+    "service": "service account",
+    "system": "system",
+}
+
+
+def acting(name: str, kind: ActorKind) -> str:
+    """An actor for people: `importer (service account)`."""
+    return f"{name} ({_KINDS[kind]})" if name else _KINDS[kind]
 
 
 def now() -> datetime:

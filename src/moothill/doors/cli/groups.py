@@ -7,18 +7,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "db": ("db", "Migrations, roles and checks of the database."),
     "batch": ("batch", "Run a file of operations in one transaction: all of them or none."),
     "bench": ("bench", "Measure this machine and print the table."),
+    "scan": ("scan", "Look for our keys in files or standard input."),
     "reference": ("reference", "Write the generated pages of the documentation."),
 }
 
 # Group -> first line of its help.
 GROUPS: dict[str, str] = {
+    "accounts": "Service accounts: programs that act in a tenant by themselves, with keys of their own.",
     "agents": "Agents: register, find, watch, and choose them.",
     "audit": "The audit: who changed what, from what to what, and as whom.",
     "capabilities": "What agents can do, under which names, how surely, and what shows it.",
     "erasure": "Erasure: remove an agent or a tenant for good, with a signed report of what went.",
     "events": "The log of writes: what happened, in an order that readers can resume.",
     "jobs": "Long work that runs in the background, and what runs by itself.",
-    "keys": "API keys: issue, list, rotate, revoke.",
+    "keys": "API keys: issue, list, rotate, revoke; find and end those that leaked.",
+    "limits": "Limits: what a tenant may use at most, and how much of it it uses.",
     "operations": "What can be done here, and doing several things at once.",
     "privacy": "Privacy: what may be learnt across tenants, under noise, and what it cost.",
     "retention": "Retention: how long data stays, what holds it, where it goes, and taking everything out.",

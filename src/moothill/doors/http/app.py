@@ -19,8 +19,9 @@ from .exchange import Exchange, security_headers
 from .health import add_health
 from .metrics import CONTENT_TYPE, Exposition
 from .openapi import document_bytes
-from .problems import PROBLEM_TYPE, MethodNotAllowed, UnknownRoute, extra_headers, problem_body
+from .problems import PROBLEM_TYPE, MethodNotAllowed, UnknownRoute, problem_body
 from .request import ClientGone, request_id_of
+from .resource import WELL_KNOWN, add_resource
 
 __all__ = ["Application", "create_app"]
 
@@ -30,7 +31,7 @@ _PAGE_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _STATIC = {"docs.css": "text/css; charset=utf-8", "docs.js": "text/javascript; charset=utf-8"}
-_PAGES = ("/health/", "/metrics", "/docs", "/openapi.json")
+_PAGES = ("/health/", "/metrics", "/docs", "/openapi.json", WELL_KNOWN)
 _CLIENT_CLOSED_REQUEST = 499
 
 
@@ -48,7 +49,7 @@ class Application(FastAPI):
             await super().__call__(scope, receive, send)
             return
         door = self.door
-        exchange = Exchange(scope, receive, request_id_of(scope), send)
+        exchange = Exchange(scope, receive, request_id_of(scope), send, door.settings)
         door.in_flight += 1
         try:
             await self._answer(exchange)
@@ -101,6 +102,7 @@ def create_app(door: Door) -> Application:
     )
     app.door = door
     add_health(app, door)
+    add_resource(app, door.settings)
     _add_documentation(app)
     exposition = Exposition(door)
 
@@ -147,7 +149,7 @@ def _problem_response(request: Request, error: MoothillError) -> Response:
     response = Response(
         problem_body(error, exchange.request_id), status_code=error.status, media_type=PROBLEM_TYPE.decode()
     )
-    response.raw_headers += extra_headers(error)
+    response.raw_headers += exchange.headers_of(error)
     return response
 
 

@@ -36,6 +36,7 @@ class Door:
         in_flight: requests that are being answered.
     """
 
+    session: Session
     settings: Settings
     runtime: Runtime
     database: Database
@@ -52,7 +53,7 @@ class Door:
         assert session.database is not None
         session.runtime.instruments.rate_limit = session.settings.rate_limit
         entrance = Entrance(session.runtime, session.database, session.key_gate())
-        return cls(session.settings, session.runtime, session.database, entrance)
+        return cls(session, session.settings, session.runtime, session.database, entrance)
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -63,7 +64,8 @@ class Door:
         self.runtime.listeners.append(self._committed)
         flusher = asyncio.create_task(self._flush_now_and_then())
         try:
-            yield
+            async with self.session.sharing_rates():
+                yield
         finally:
             flusher.cancel()
             await asyncio.wait([flusher])

@@ -9,8 +9,10 @@ from uuid import UUID
 
 from ...kernel.context import Principal
 from ...kernel.errors import Internal, MoothillError
+from ...kernel.settings import Settings
 from .problems import PROBLEM_TYPE, extra_headers, problem_body
 from .request import Message, Receive, Scope, Send
+from .resource import challenge
 
 __all__ = ["JSON_TYPE", "Exchange", "security_headers"]
 
@@ -58,6 +60,7 @@ class Exchange:
     receive: Receive
     request_id: UUID
     send_on: Send
+    settings: Settings
     status: int = 0
     is_whole: bool = False
     operation: str | None = None
@@ -95,10 +98,17 @@ class Exchange:
     async def refuse(self, error: MoothillError) -> None:
         """Answer with an error; a body that was not read to its end ends the connection too."""
         self.code = error.code
-        headers = extra_headers(error)
+        headers = self.headers_of(error)
         if error.status in (408, 413):
             headers.append((b"connection", b"close"))
         await self.answer(error.status, problem_body(error, self.request_id), PROBLEM_TYPE, headers)
+
+    def headers_of(self, error: MoothillError) -> Headers:
+        """The headers that HTTP wants beside an error."""
+        found = extra_headers(error)
+        if (said := challenge(error, self.scope, self.settings)) is not None:
+            found.append((b"www-authenticate", said))
+        return found
 
     def unforeseen(self, error: Exception) -> Internal:
         """What to tell of an error that nobody foresaw; the log gets its places, never its values."""

@@ -101,7 +101,11 @@ def document(app: FastAPI) -> Json:
     components["parameters"] = _HEADERS
     components["responses"] = {f"Problem{status}": _problem(text) for status, text in _PROBLEMS.items()}
     components["securitySchemes"] = {
-        "key": {"type": "http", "scheme": "bearer", "description": "An API key, `moot_` and 43 characters."}
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key (`moot_` and 49 characters), or a token of an issuer in the settings.",
+        }
     }
     whole["tags"] = [
         {"name": group, "description": (service.__doc__ or "").strip()} for group, service in sorted(SERVICES.items())

@@ -92,15 +92,27 @@ def problem_body(error: MoothillError, request_id: UUID) -> bytes:
 
 
 def extra_headers(error: MoothillError) -> Headers:
-    """The headers that HTTP wants beside some errors: how to authenticate, when to retry, what is allowed."""
+    """The headers that HTTP wants beside some errors: when to retry, what is left of a limit, what is allowed."""
     found: Headers = []
-    if error.kind == "unauthenticated":
-        found.append((b"www-authenticate", b'Bearer realm="moothill"'))
     if error.retryable:
         found.append((b"retry-after", str(_seconds(error.context.get("retry_after"))).encode()))
+    if error.kind == "exhausted" and isinstance(error.context.get("limit"), int):
+        found += _rate_headers(error)
     if isinstance(error, MethodNotAllowed):
         found.append((b"allow", ", ".join(error.context["allow"]).encode()))
     return found
+
+
+def _rate_headers(error: MoothillError) -> Headers:
+    """Which limit, and when there is more: the fields of draft-ietf-httpapi-ratelimit-headers-10."""
+    said = error.context
+    window = f";w={said['window']}" if "window" in said else ""
+    name = str(said.get("field", "calls"))
+    remaining = int(said.get("remaining", 0))
+    return [
+        (b"ratelimit-policy", f'"{name}";q={said["limit"]}{window}'.encode()),
+        (b"ratelimit", f'"{name}";r={remaining};t={_seconds(said.get("retry_after"))}'.encode()),
+    ]
 
 
 def _seconds(wait: Any) -> int:

@@ -42,7 +42,12 @@ class Mounted:
         try:
             scope[_SCOPE_KEY] = await self._authenticate(scope)
         except MoothillError as error:
-            await _refuse(send, error)
+            exchange = scope.get("moothill.exchange")
+            if exchange is None:
+                await _refuse(send, error)
+            else:
+                # The door knows its own address, which the challenge names.
+                await exchange.refuse(error)
             return
         await self._manager.handle_request(scope, receive, send)
 

@@ -63,6 +63,7 @@ with given as (
          jsonb_build_object('accepted', count(*), 'stale', (select count(*) from judged where outcome = 'stale'))
   from beaten
   having count(*) > 0
+  returning id
 ), changed as (
   insert into events (tenant_id, id, kind, subject, actor, actor_kind, actor_name, real_actor, operation, request,
                       reason, payload)
@@ -71,7 +72,11 @@ with given as (
          jsonb_build_object('agent_id', agent_id, 'old', old_status, 'new', status, 'reason', null)
   from taken
   where status <> old_status
+  returning id
+), counted as materialized (
+  select quota_move('events', (select count(*) from told) + (select count(*) from changed))
 )
 select position, agent as given, id as agent, outcome, status
 from judged
+cross join counted
 order by position;

@@ -19,16 +19,22 @@ from moved;
 -- name: deactivate
 -- Deactivate an agent that is not.
 -- returns: maybe
+with moved as (
 update agents
 set deactivated_at = now(), status = 'offline', status_reason = %(reason)s, active_tasks = 0, queued_tasks = 0,
     utilisation = 0, updated_at = now(), version = version + 1
 where tenant_id = %(tenant)s and id = %(id)s and deactivated_at is null
-returning {agent};
+returning {agent}
+), counted as materialized (select quota_move('agents', - count(*)) from moved)
+select moved.* from moved cross join counted;
 
 -- name: reactivate
 -- Bring a deactivated agent back.
 -- returns: maybe
+with moved as (
 update agents
 set deactivated_at = null, status_reason = null, updated_at = now(), version = version + 1
 where tenant_id = %(tenant)s and id = %(id)s and deactivated_at is not null
-returning {agent};
+returning {agent}
+), counted as materialized (select quota_move('agents', count(*)) from moved)
+select moved.* from moved cross join counted;

@@ -8,6 +8,7 @@ where tenant_id = %(tenant)s and agent_id = any(%(keys)s::text[]);
 -- name: put
 -- Register the agents of a catalogue, or write what it says of them now; state, counters and standing stay.
 -- returns: many
+with put as (
 insert into agents (
   tenant_id, id, agent_id, name, description, type, model_family, model_version, specialisations, tags, provider, url,
   metadata, source_format, source_digest, updated_at)
@@ -33,7 +34,11 @@ set name = excluded.name,
     source_digest = excluded.source_digest,
     updated_at = excluded.updated_at,
     version = agents.version + 1
-returning id, agent_id, status, deactivated_at;
+-- A row that was there already has been locked, and so has a number there.
+returning id, agent_id, status, deactivated_at, xmax = 0 as is_new
+), counted as materialized (select quota_move('agents', count(*) filter (where is_new)) from put)
+select put.id, put.agent_id, put.status, put.deactivated_at
+from put cross join counted;
 
 -- name: tag
 -- Make the rows of tags and specialisations of agents be these.

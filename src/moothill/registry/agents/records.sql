@@ -1,8 +1,9 @@
 -- name: register
--- Register an agent.
+-- Register an agent, if the tenant's quota leaves room.
 -- returns: one
 -- errors: 23505 agent_exists
-insert into agents (
+with made as (
+  insert into agents (
   tenant_id, id, agent_id, name, description, type, status, model_family, model_version, specialisations, tags,
   provider, url, config, metadata, tasks_attempted, tasks_completed, tasks_failed, quality_total, quality_count,
   task_time_total_ms, total_points, tier, rating, trust, consecutive_active_days, total_active_days, last_active_at,
@@ -14,7 +15,9 @@ values (
   %(quality_count)s, %(task_time_total_ms)s, %(total_points)s, %(tier)s, %(rating)s, %(trust)s,
   %(consecutive_active_days)s, %(total_active_days)s, coalesce(%(last_active_at)s::timestamptz, now()),
   coalesce(%(registered_at)s::timestamptz, now()))
-returning {agent};
+  returning {agent}
+), counted as materialized (select quota_move('agents', count(*)) from made)
+select made.* from made cross join counted;
 
 -- name: tag
 -- Make the rows of an agent's tags and specialisations be these.

@@ -126,10 +126,11 @@ with c as (
   delete from capabilities
   where tenant_id = %(tenant)s and id = %(id)s
   returning *
-)
+), counted as materialized (select quota_move('capabilities', - count(*)) from c)
 select {capability}
 from c
-{with_agent};
+{with_agent}
+cross join counted;
 
 -- name: evidence
 -- Evidence of a capability, oldest first.

@@ -25,15 +25,17 @@ with c as (
     last_demonstrated_at timestamptz)
   where t.id = %(tenant)s
   returning *
-)
+), counted as materialized (select quota_move('capabilities', count(*)) from c)
 select {capability}
 from c
 {with_agent}
+cross join counted
 order by c.id;
 
 -- name: merge
 -- Write what a catalogue says of capabilities; what was learnt of them since stays.
 -- returns: many
+with put as (
 insert into capabilities (
   tenant_id, id, agent_id, type, name, canonical_name, description, aliases, tags, confidence,
   extraction_confidence, extraction_method, from_catalogue, updated_at)
@@ -55,11 +57,16 @@ set type = excluded.type,
     extraction_method = excluded.extraction_method,
     updated_at = excluded.updated_at,
     version = capabilities.version + 1
-returning id, agent_id as agent, canonical_name, validation_status;
+-- A row that was there already has been locked, and so has a number there.
+returning id, agent_id as agent, canonical_name, validation_status, xmax = 0 as is_new
+), counted as materialized (select quota_move('capabilities', count(*) filter (where is_new)) from put)
+select put.id, put.agent, put.canonical_name, put.validation_status
+from put cross join counted;
 
 -- name: forget
 -- Take back what an earlier import brought and the catalogue no longer says, where nothing shows it.
 -- returns: many
+with gone as (
 delete from capabilities
 where tenant_id = %(tenant)s
   and agent_id = any(%(agents)s::uuid[])
@@ -67,7 +74,9 @@ where tenant_id = %(tenant)s
   and from_catalogue
   and demonstration_count = 0
   and validation_status = 'unvalidated'
-returning id;
+returning id
+), counted as materialized (select quota_move('capabilities', - count(*)) from gone)
+select gone.id from gone cross join counted;
 
 -- name: label
 -- Make the labels of capabilities be these.

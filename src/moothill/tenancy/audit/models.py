@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...kernel.context import ActorKind
+
 __all__ = ["AuditEntry", "AuditRow", "Change"]
 
 
@@ -28,7 +30,7 @@ class _Entry(BaseModel):
     operation: str = Field(description="The operation that did it.")
     subject: UUID | None = Field(None, description="What it happened to.")
     actor: UUID = Field(description="Who did it.")
-    actor_kind: str = Field(description="operator, agent or system.")
+    actor_kind: ActorKind = Field(description="operator, agent, service or system.")
     actor_name: str = Field(description="Name of the actor at that time.")
     real_actor: UUID | None = Field(None, description="The operator behind a view as an agent.")
     request: UUID | None = Field(None, description="Request id of the call.")

@@ -12,6 +12,7 @@ from ...database.queries import Many, Maybe, One, Queries, Run
 from ...kernel import Step, context
 from ...kernel.identifiers import NOBODY
 from ...kernel.service import Executor
+from ..limits import Limits
 from ..retention import archiving
 from . import reports, rules
 from .errors import UnderLegalHold
@@ -137,5 +138,6 @@ async def _end(executor: Executor, under_way: UnderWay) -> int:
     if under_way.agent is None:
         context().record(TenantErased(report=number))
     else:
+        await Limits(executor).recount()
         context().record(AgentErased(report=number), subject=under_way.agent)
     return number

@@ -5,6 +5,7 @@ Uses are collected and written in batches, so authenticating stays a read.
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -12,35 +13,12 @@ from uuid import UUID
 from ...database.control import find_key, record_key_uses
 from ...database.pool import Database
 from ...kernel.context import Actor, Principal
-from ...kernel.errors import Forbidden, Unauthenticated
+from ..accounts.rules import scopes_in_force
 from . import rules
+from .errors import KeyExpired, KeyMissing, KeyMistyped, KeyOfNobody, KeyRevoked, KeyUnknown, TenantSuspended
 
 CACHE_SECONDS = 5.0
 _CACHE_SIZE = 10_000
-
-
-class KeyMissing(Unauthenticated):
-    """This needs a key; send it as `Authorization: Bearer moot_...`."""
-
-
-class KeyUnknown(Unauthenticated):
-    """This key is not known here; check that it was copied whole and belongs to this server."""
-
-
-class KeyExpired(Unauthenticated):
-    """This key has expired; ask an operator to issue a new one."""
-
-
-class KeyRevoked(Unauthenticated):
-    """This key was revoked; ask an operator to issue a new one."""
-
-
-class KeyOfNobody(Unauthenticated):
-    """The agent of this key was deactivated; `agents.reactivate` brings both back."""
-
-
-class TenantSuspended(Forbidden):
-    """The tenant of this key is suspended; ask the platform's operator."""
 
 
 @dataclass(slots=True)
@@ -63,13 +41,15 @@ class KeyGate:
         """The principal of a secret.
 
         Raises:
-            KeyMissing, KeyUnknown, KeyExpired, KeyRevoked, KeyOfNobody: no principal.
+            KeyMissing, KeyUnknown, KeyMistyped, KeyExpired, KeyRevoked, KeyOfNobody: no principal.
             TenantSuspended: its tenant rests.
         """
         if not secret:
             raise KeyMissing()
         if not rules.is_secret(secret):
             raise KeyUnknown()
+        if not rules.is_whole(secret):
+            raise KeyMistyped()
         digest = rules.digest(secret)
         now = time.monotonic()
         cached = self._cache.get(digest)
@@ -115,7 +95,13 @@ class KeyGate:
             tenant=row["tenant_id"],
             tenant_slug=row["tenant_slug"],
             actor=Actor(row["actor_kind"], row["actor_id"], row["actor_name"]),
-            scopes=frozenset(row["scopes"]) | {"keys:self"},
+            scopes=scopes_in_force(row["scopes"], row["ceiling"]),
             key=row["id"],
             key_expires_at=row["expires_at"],
+            rates=rates_of(row["rates"]),
         )
+
+
+def rates_of(limits: Mapping[str, int] | None) -> tuple[tuple[str, int], ...]:
+    """The limits of calls of a tenant, as a principal carries them."""
+    return tuple(sorted(limits.items())) if limits else ()

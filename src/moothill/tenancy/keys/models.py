@@ -1,14 +1,16 @@
 """What goes in and out of API keys."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ...kernel.context import ActorKind, KeyHolderKind
 from ...kernel.events import EventPayload
+from ...kernel.scopes import Scope
 
-Scope = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z_]{0,30}:(\*|[a-z][a-z_]{0,30}))$")]
 Scopes = Annotated[
     list[Scope],
     Field(
@@ -28,8 +30,8 @@ class ApiKey(BaseModel):
     id: UUID = Field(description="Id.")
     name: str = Field(description="What it is for.")
     hint: str = Field(description="First characters, to recognise it.")
-    actor_kind: Literal["operator", "agent"] = Field(description="Whose key it is.")
-    actor_id: UUID = Field(description="Id of that agent or operator.")
+    actor_kind: KeyHolderKind = Field(description="Whose key it is: operator, agent or service.")
+    actor_id: UUID = Field(description="Id of that operator, agent or service account.")
     actor_name: str = Field(description="Name shown in the log.")
     scopes: list[str] = Field(description="What it may do.")
     created_at: datetime = Field(description="When it was issued.")
@@ -55,7 +57,7 @@ class Identity(BaseModel):
 
     tenant: UUID = Field(description="Id of the tenant.")
     tenant_slug: str = Field(description="Slug of the tenant.")
-    actor_kind: str = Field(description="operator, agent or system.")
+    actor_kind: ActorKind = Field(description="operator, agent, service or system.")
     actor_id: UUID = Field(description="Id of the actor.")
     actor_name: str = Field(description="Name of the actor.")
     scopes: list[str] = Field(description="What the caller may do.")
@@ -66,7 +68,7 @@ class KeyIssued(EventPayload, kind="keys.issued"):
     """A key was issued."""
 
     name: str = Field(description="What it is for.")
-    actor_kind: str = Field(description="operator or agent.")
+    actor_kind: KeyHolderKind = Field(description="operator, agent or service.")
     scopes: list[str] = Field(description="What it may do.")
 
 
@@ -75,3 +77,81 @@ class KeyEnded(EventPayload, kind="keys.ended", changes_access=True):
 
     name: str = Field(description="What it was for.")
     replaced_by: UUID | None = Field(None, description="Its successor, after a rotation.")
+
+
+class KeysRevoked(EventPayload, kind="keys.revoked_all", changes_access=True):
+    """Many keys were revoked at once; `subjects` names them."""
+
+    count: int = Field(description="How many.")
+    agent: str | None = Field(None, description="Only those of this agent.")
+    account: str | None = Field(None, description="Only those of this service account.")
+    made_before: datetime | None = Field(None, description="Only those made before.")
+
+
+class RevokedKeys(BaseModel):
+    """What a revocation of many keys ended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int = Field(description="How many keys were revoked.")
+    keys: list[ApiKey] = Field(description="The first hundred of them.")
+
+
+class DoomedKey(BaseModel):
+    """A key that would be revoked; a row of a plan."""
+
+    hint: str
+    name: str
+    actor_kind: KeyHolderKind
+    total: int
+
+
+class Suspect(BaseModel):
+    """What was found somewhere: a whole key, or its beginning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    secret: str | None = Field(None, min_length=1, max_length=200, repr=False, description="The whole key.")
+    begins_with: str | None = Field(
+        None,
+        pattern=r"^moot_[A-Za-z0-9_-]{6}",
+        max_length=200,
+        repr=False,
+        description="Its first 11 characters or more, where the rest was not kept.",
+    )
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if (self.secret is None) == (self.begins_with is None):
+            raise ValueError("give `secret` or `begins_with`, one of them")
+        return self
+
+
+class _Found(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    id: UUID = Field(description="Id of the key; `keys.revoke` ends it.")
+    name: str = Field(description="What it is for.")
+    hint: str = Field(description="Its first characters.")
+    actor_kind: KeyHolderKind = Field(description="operator, agent or service.")
+    actor_name: str = Field(description="Whose it is.")
+    tenant_slug: str = Field(description="The tenant that it belongs to.")
+    is_live: bool = Field(description="Whether it still works.")
+
+
+class FoundKey(_Found):
+    """A key that was looked up; a row of its statement."""
+
+    digest: bytes
+
+    def is_whole(self, digests: Sequence[bytes]) -> bool:
+        """Whether it was found by its whole secret."""
+        return bytes(self.digest) in digests
+
+
+class LeakedKey(_Found):
+    """A key that was found somewhere it should not be."""
+
+    by: Literal["secret", "beginning"] = Field(
+        description="secret: the whole key was given, so it did leak; beginning: it only begins alike."
+    )

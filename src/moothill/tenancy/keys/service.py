@@ -10,12 +10,17 @@ from pydantic import Field
 
 from ...database.queries import Many, Maybe, One, Queries
 from ...kernel import Page, Service, context, operation
-from ...kernel.errors import Forbidden, Invalid, NotFound
+from ...kernel.authority import may_give
+from ...kernel.context import KeyHolderKind
+from ...kernel.errors import Invalid
 from ...kernel.identifiers import uuid7
 from ...kernel.operation import Plan
 from ...kernel.paging import Cursor, PageSize, decode_cursor
+from ...kernel.scopes import covers
 from ...registry.agents.lookup import find_live_agent
-from . import rules
+from ..accounts.lookup import find_account
+from . import leaks, rules
+from .errors import KeyNotFound
 from .models import ApiKey, Identity, IssuedKey, KeyEnded, KeyIssued, KeyName, Scopes
 
 KeyId = Annotated[UUID, Field(description="Id of a key.")]
@@ -23,14 +28,6 @@ Lifetime = Annotated[
     timedelta | None,
     Field(gt=timedelta(0), le=timedelta(days=3650), description="The key expires after this time; none: never."),
 ]
-
-
-class KeyNotFound(NotFound):
-    """There is no live key with this id in this tenant."""
-
-
-class ScopeNotHeld(Forbidden):
-    """A key may only be given scopes that its issuer holds."""
 
 
 class Sql(Queries):
@@ -46,7 +43,7 @@ sql = Sql()
 
 
 class Keys(Service, group="keys"):
-    """API keys: issue, list, rotate, revoke."""
+    """API keys: issue, list, rotate, revoke; find and end those that leaked."""
 
     @operation(
         effect="write",
@@ -64,17 +61,31 @@ class Keys(Service, group="keys"):
             Field(
                 min_length=1,
                 max_length=255,
-                description="Agent that the key is for; none: an operator's key.",
+                description="Agent that the key is for; none: an operator's key, or a service account's.",
             ),
+        ] = None,
+        account: Annotated[
+            str | None,
+            Field(min_length=1, max_length=255, description="Service account that the key is for, by name or id."),
         ] = None,
         expires_in: Lifetime = None,
     ) -> IssuedKey:
         """Issue a key; its secret is shown this once."""
-        missing = [scope for scope in scopes if not context().principal.may(scope)]
-        if missing:
-            raise ScopeNotHeld(f"You do not hold {missing[0]}, so you cannot give it away.", scope=missing[0])
+        may_give(scopes)
+        if agent is not None and account is not None:
+            raise Invalid("A key belongs to an agent or to a service account; name one of them.", field="account")
         new_id = uuid7()
-        if agent is None:
+        kind: KeyHolderKind
+        if account is not None:
+            holder = await find_account(account, live=True)
+            kind, actor_id, actor_name = "service", holder.id, holder.name
+            if beyond := [scope for scope in scopes if not covers(frozenset(holder.scopes), scope)]:
+                raise Invalid(
+                    f"Service account {holder.name!r} may not hold {beyond[0]}; `accounts.update` says what it may.",
+                    field="scopes",
+                    scope=beyond[0],
+                )
+        elif agent is None:
             kind, actor_id, actor_name = "operator", new_id, name
         else:
             found = await find_live_agent(agent)
@@ -116,9 +127,7 @@ class Keys(Service, group="keys"):
         old = await sql.live(id=key)
         if old is None:
             raise _unknown(key)
-        lacking = [scope for scope in old.scopes if not context().principal.may(scope)]
-        if lacking:
-            raise ScopeNotHeld(f"You do not hold {lacking[0]}, which that key has.", scope=lacking[0])
+        may_give(old.scopes)
         successor = uuid7()
         ended = await sql.end_(id=key, grace=grace, successor=successor)
         if ended is None:
@@ -150,6 +159,9 @@ class Keys(Service, group="keys"):
     async def _plan_revoke(self, *, key: UUID) -> Plan:
         return Plan(summary=f"Key {key} would be refused from now on.", counts={"keys": 1})
 
+    revoke_all = leaks.revoke_all
+    find_leaked = leaks.find_leaked
+
     @operation(effect="read", scope="keys:self", mode="none", audience="agent", example={})
     async def current(self) -> Identity:
         """Who you are: tenant, actor and scopes of the key in use."""
@@ -168,13 +180,13 @@ class Keys(Service, group="keys"):
         self,
         new_id: UUID,
         name: str,
-        kind: str,
+        kind: KeyHolderKind,
         actor_id: UUID,
         actor_name: str,
         scopes: Sequence[str],
         lifetime: timedelta | None,
     ) -> IssuedKey:
-        secret = rules.PREFIX + secrets.token_urlsafe(32)
+        secret = rules.make_secret(secrets.token_bytes(rules.RANDOM_BYTES))
         key = await sql.issue(
             id=new_id,
             name=name,

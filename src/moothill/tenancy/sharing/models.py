@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...kernel.context import ActorKind
 from ...kernel.events import EventPayload
 
 __all__ = [
@@ -112,7 +113,7 @@ class Access(_Frozen):
     query_digest: str | None = Field(None, description="SHA-256 of operation and arguments, in hexadecimal.")
     rows: int | None = Field(None, description="Rows given out; none for a write.")
     actor: UUID = Field(description="Who.")
-    actor_kind: str = Field(description="operator, agent or system.")
+    actor_kind: ActorKind = Field(description="operator, agent, service or system.")
     actor_name: str = Field(description="Name of the actor at that time.")
     real_actor: UUID | None = Field(None, description="The operator behind a view as an agent.")
     address: IPv4Address | IPv6Address | None = Field(None, description="Network address, where a server saw one.")

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...kernel.actors import ActorKind
 from ...kernel.events import Event, EventPayload
 
 EventId = Annotated[UUID, Field(description="Id of an event.")]
@@ -87,7 +88,7 @@ class LogRow(BaseModel):
     subject: UUID | None
     subjects: list[UUID] | None
     actor: UUID
-    actor_kind: str
+    actor_kind: ActorKind
     actor_name: str
     real_actor: UUID | None
     operation: str

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...kernel.context import ActorKind
 from ...kernel.events import EventPayload
 from ...kernel.operation import Job
 
@@ -61,7 +62,7 @@ class TakenJob(BaseModel):
     state: Literal["waiting", "running", "completed", "failed", "cancelled"]
     cursor: dict[str, Any] | None
     actor: UUID
-    actor_kind: Literal["operator", "agent", "system"]
+    actor_kind: ActorKind
     actor_name: str
     real_actor: UUID | None
     real_actor_name: str | None
