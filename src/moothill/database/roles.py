@@ -161,6 +161,8 @@ async def _make_roles(admin: AsyncConnection, database: str, passwords: Mapping[
 
 
 async def _make_extension(admin: AsyncConnection) -> None:
+    # Locks are of a database: whoever comes at once comes to this one too.
+    await admin.execute("select pg_advisory_lock(%s)", [_LOCK])
     try:
         await admin.execute("create extension if not exists vector schema public")
     except (psycopg.errors.UndefinedFile, psycopg.errors.FeatureNotSupported):

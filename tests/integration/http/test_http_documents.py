@@ -40,7 +40,7 @@ async def test_query_parameters_are_those_of_the_operation(live: Live) -> None:
         "default": 50,
         "title": "Limit",
     }
-    assert query["status"]["schema"]["enum"] == ["active", "suspended"]
+    assert query["status"]["schema"]["enum"] == ["active", "suspended", "erasing"]
     assert query["limit"]["description"]
 
 
