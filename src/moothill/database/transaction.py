@@ -165,10 +165,10 @@ class PooledTransaction:
         self._finished = True
 
     def _counted(self, context: Context) -> int:
-        """How many of the events a day's quota counts: never those that close doors, nor what the system does."""
+        """How many of the events a day's quota counts: never those beyond it, nor what the system does."""
         if context.actor.kind == "system":
             return 0
-        return sum(not EVENT_KINDS[event.kind].changes_access for event in context.pending)
+        return sum(not EVENT_KINDS[event.kind].beyond_quota for event in context.pending)
 
     def _commits(self) -> None:
         if not self._call.read_only:

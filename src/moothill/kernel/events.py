@@ -26,7 +26,9 @@ _KIND = re.compile(r"[a-z_]+\.[a-z_]+")
 class EventPayload(BaseModel):
     """What an event says; subclass with `kind="agents.registered"` and, when it changes, `version`.
 
-    `changes_access=True` marks what a cached answer to "may this key in" must not outlive.
+    `changes_access=True` marks what a cached answer to "may this key in" must not outlive. `beyond_quota=True` marks
+    what is written when the day's quota of events is used up too: what closes a door, what a law or a court asks for,
+    and the jobs that do it. So is whatever changes access, unless it says otherwise.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -34,12 +36,14 @@ class EventPayload(BaseModel):
     kind: ClassVar[str] = ""
     version: ClassVar[int] = 1
     changes_access: ClassVar[bool] = False
+    beyond_quota: ClassVar[bool] = False
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         kind: str = kwargs.pop("kind")
         version: int = kwargs.pop("version", 1)
         changes_access: bool = kwargs.pop("changes_access", False)
+        beyond_quota: bool = kwargs.pop("beyond_quota", changes_access)
         super().__pydantic_init_subclass__(**kwargs)
         if kind in EVENT_KINDS:
             raise TypeError(f"{cls.__qualname__}: the event kind {kind!r} is already {EVENT_KINDS[kind].__qualname__}")
@@ -49,9 +53,18 @@ class EventPayload(BaseModel):
             if not field.description:
                 raise TypeError(f"{cls.__qualname__}.{name}: describe it with Field(description=...)")
         cls.kind, cls.version, cls.changes_access = kind, version, changes_access
+        cls.beyond_quota = beyond_quota
         EVENT_KINDS[kind] = cls
 
-    def __init_subclass__(cls, *, kind: str, version: int = 1, changes_access: bool = False, **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls,
+        *,
+        kind: str,
+        version: int = 1,
+        changes_access: bool = False,
+        beyond_quota: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init_subclass__(**kwargs)
 
 

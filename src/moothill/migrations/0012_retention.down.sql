@@ -15,7 +15,7 @@ drop function moothill.jobs_is_erased(uuid);
 drop function moothill.jobs_holds_on(uuid, uuid, integer);
 drop function moothill.jobs_drop_months();
 drop function moothill.jobs_archive_replace(uuid, text, bigint, bigint, text, text);
-drop function moothill.jobs_archive_settle(uuid);
+drop function moothill.jobs_archive_settle(uuid, text);
 drop function moothill.jobs_archive_note(uuid, text, text, bigint, bigint, text, text, timestamptz, timestamptz, timestamptz);
 drop function moothill.jobs_archive_page(text, integer);
 drop function moothill.jobs_retain(text, integer);
@@ -81,6 +81,9 @@ comment on function mt.refuse_change() is
 
 drop function mt.lock_month(regclass);
 drop function mt.drop_month(regclass);
+drop function mt.erasure_under_way(uuid);
+drop function mt.names_it(moothill.erasures, text, jsonb);
+drop function mt.erasure_kept(uuid, text, bigint, boolean);
 drop function mt.erasure_went(uuid, text, bigint);
 drop function mt.things_of(uuid, uuid);
 drop function mt.is_redaction(text, jsonb, jsonb);
@@ -149,6 +152,6 @@ end $$;
 revoke update, delete on moothill.tenants from moothill_jobs;
 revoke insert on moothill.embedding_moves from moothill_jobs;
 revoke all on moothill.embedding_queue from moothill_jobs;
-revoke update (asked_by), select (asked_by) on moothill.privacy_releases from moothill_jobs;
+revoke update (asked_by), select (id, asked_by) on moothill.privacy_releases from moothill_jobs;
 revoke all on moothill.api_keys, moothill.parked_events from moothill_jobs;
 drop function mt.open_to_retention(regclass);

@@ -45,7 +45,7 @@ grant delete on moothill.api_keys, moothill.parked_events to moothill_jobs;
 grant select on moothill.api_keys, moothill.parked_events to moothill_jobs;
 grant update on moothill.events, moothill.access_log, moothill.agents, moothill.jobs, moothill.parked_events,
   moothill.sharing_grants, moothill.tenants to moothill_jobs;
-grant select (asked_by), update (asked_by) on moothill.privacy_releases to moothill_jobs;
+grant select (id, asked_by), update (asked_by) on moothill.privacy_releases to moothill_jobs;
 grant insert on moothill.embedding_moves to moothill_jobs;
 
 -- ------------------------------------------------------------------ classes, policies, holds, archives, erasures
@@ -108,6 +108,7 @@ create table moothill.legal_holds (
   reason text not null constraint legal_holds_reason_check check (length(reason) between 1 and 1000),
   placed_by uuid not null,
   placed_by_name text not null,
+  by_platform boolean not null default false,
   placed_at timestamptz not null default now(),
   released_at timestamptz,
   released_by uuid,
@@ -127,6 +128,7 @@ comment on column moothill.legal_holds.agent_id is 'Only what is of this agent; 
 comment on column moothill.legal_holds.reason is 'Why.';
 comment on column moothill.legal_holds.placed_by is 'Who placed it.';
 comment on column moothill.legal_holds.placed_by_name is 'Name of who placed it, at that time.';
+comment on column moothill.legal_holds.by_platform is 'Whether the platform''s operator placed it, who alone releases it.';
 comment on column moothill.legal_holds.placed_at is 'When.';
 comment on column moothill.legal_holds.released_at is 'When it was released; null: it stands.';
 comment on column moothill.legal_holds.released_by is 'Who released it.';
@@ -189,6 +191,7 @@ create table moothill.erasures (
   agent_key text,
   things uuid[] not null,
   counts jsonb not null default '{}',
+  kept jsonb not null default '{}',
   asked_by text not null,
   reason text not null,
   began_at timestamptz not null default clock_timestamp()
@@ -202,6 +205,7 @@ comment on column moothill.erasures.agent is 'The agent; null when the whole ten
 comment on column moothill.erasures.agent_key is 'Its own key, by which events and stored answers name it.';
 comment on column moothill.erasures.things is 'Ids of what goes: the agent or tenant itself, and what belongs to the agent.';
 comment on column moothill.erasures.counts is 'Rows that went so far, by table.';
+comment on column moothill.erasures.kept is 'Rows that still tell of it, by table, since a legal hold of whose they are keeps them.';
 comment on column moothill.erasures.asked_by is 'Who asked for it.';
 comment on column moothill.erasures.reason is 'Why.';
 comment on column moothill.erasures.began_at is 'When it began.';
@@ -544,7 +548,7 @@ $$;
 comment on function moothill.jobs_archive_note(uuid, text, text, bigint, bigint, text, text, timestamptz, timestamptz, timestamptz) is
   'Names a file in the manifest, after it was written and read back.';
 
-create function moothill.jobs_archive_settle(wanted uuid) returns text
+create function moothill.jobs_archive_settle(wanted uuid, on_disk text) returns text
   language plpgsql volatile security definer set search_path = pg_catalog, moothill, pg_temp set timezone = 'UTC'
 as $$
 declare
@@ -563,8 +567,8 @@ begin
   select * into strict c from retention_classes r where r.name = a.class;
   select string_agg(format('t.%I', k), ', ') into keys from unnest(mt.row_keys(c.relation)) as k;
   begin
-    if mt.is_held(mt.tenant()) then
-      raise exception 'held' using errcode = 'restrict_violation';
+    if mt.is_held(mt.tenant()) or on_disk is distinct from a.sha256 then
+      raise exception 'held, or no such file' using errcode = 'restrict_violation';
     end if;
     execute format(
       'with batch as materialized (select %1$s from moothill.%2$I t where %3$s order by t.%4$I, %1$s limit $4), '
@@ -583,8 +587,8 @@ begin
   update retention_archives r set state = 'settled' where r.tenant_id = mt.tenant() and r.id = wanted;
   return 'settled';
 end $$;
-comment on function moothill.jobs_archive_settle(uuid) is
-  'Deletes the rows that a file holds, if they are exactly those: settled; void when a hold or a change came between, and nothing went.';
+comment on function moothill.jobs_archive_settle(uuid, text) is
+  'Deletes the rows that a file holds, if they are exactly those and the file on disk is still that one: settled; void when a hold or a change came between, and nothing went.';
 
 create function moothill.jobs_archive_replace(wanted uuid, named text, many bigint, size bigint, file_digest text,
                                               row_digest text)
@@ -833,6 +837,48 @@ create function mt.erasure_went(erasure uuid, what text, many bigint) returns vo
 $$;
 comment on function mt.erasure_went(uuid, text, bigint) is 'Notes what went.';
 
+create function mt.erasure_kept(erasure uuid, what text, many bigint, afresh boolean default true) returns void
+  language sql as $$
+  update moothill.erasures e
+  set kept = (e.kept - what) || case when n.rows = 0 then '{}' else jsonb_build_object(what, n.rows) end
+  from (select many + case when afresh then 0 else coalesce((o.kept ->> what)::bigint, 0) end as rows
+        from moothill.erasures o where o.id = erasure) n
+  where e.id = erasure;
+$$;
+comment on function mt.erasure_kept(uuid, text, bigint, boolean) is 'Notes what a hold of somebody else keeps.';
+
+create function mt.names_it(e moothill.erasures, called text, document jsonb) returns boolean
+  language sql immutable as $$
+  select document::text like '%' || coalesce(e.agent, e.owner) || '%'
+    or case when e.agent is null
+         then jsonb_path_exists(document, '$.** ? (@.tenant == $called || @.owner == $called)', vars)
+         else jsonb_path_exists(document, '$.** ? (@.agent == $called || @.agent_id == $called || @.agents[*] == $called)', vars)
+       end
+  from (select jsonb_build_object('called', called)) v (vars);
+$$;
+comment on function mt.names_it(moothill.erasures, text, jsonb) is
+  'Whether arguments, an answer or changes name what is erased: by its id anywhere, by what it is called only where a name stands. Whoever chooses a name may choose any word.';
+
+create function mt.erasure_under_way(erasure uuid) returns moothill.erasures
+  language plpgsql as $$
+declare
+  e moothill.erasures;
+  held uuid;
+begin
+  select * into e from moothill.erasures x where x.id = erasure and (x.agent is null or x.owner = mt.tenant()) for update;
+  if found then
+    -- One that was placed on the whole tenant since the agent's erasure began stops it where it is.
+    perform mt.lock_retention(e.owner, false);
+    select h.id into held from moothill.jobs_holds_on(e.owner, e.agent, 1) h;
+    if found then
+      raise exception 'legal hold % stands in the way', held using errcode = 'restrict_violation';
+    end if;
+  end if;
+  return e;
+end $$;
+comment on function mt.erasure_under_way(uuid) is
+  'An erasure whose next step may be taken, null when there is none; until the commit nobody places a hold on what goes.';
+
 create function moothill.jobs_erase_rows(erasure uuid, size integer) returns bigint
   language plpgsql volatile security definer set search_path = pg_catalog, moothill, mt, public, pg_temp
   set lock_timeout = '3s'
@@ -844,8 +890,8 @@ declare
   which text;
   gone bigint;
 begin
-  select * into e from moothill.erasures x where x.id = erasure for update;
-  if not found or e.agent is not null and e.owner is distinct from mt.tenant() then
+  e := mt.erasure_under_way(erasure);
+  if e.id is null then
     return 0;
   end if;
   if e.agent is null then
@@ -898,8 +944,8 @@ declare
   e moothill.erasures;
   blank text;
 begin
-  select * into e from erasures x where x.id = erasure and x.agent is not null and x.owner = mt.tenant();
-  if not found then
+  e := mt.erasure_under_way(erasure);
+  if e.agent is null then
     return false;
   end if;
   -- Whatever columns there are: what has a default gets it, what may be null is null; times of its life stay.
@@ -932,16 +978,22 @@ as $$
 declare
   e moothill.erasures;
   quoted text;
+  held uuid[];
+  kept bigint := 0;
   nobody text := '00000000-0000-0000-0000-000000000000';
 begin
-  select * into e from erasures x where x.id = erasure;
-  if not found or e.agent is not null and e.owner is distinct from mt.tenant() then
+  e := mt.erasure_under_way(erasure);
+  if e.id is null then
     return;
   end if;
   perform set_config('app.erasure', erasure::text, true);
   gone := 0;
+  if after_place = 0 then
+    perform mt.erasure_kept(erasure, 'events', 0);
+  end if;
   if e.agent is not null then
     quoted := '%' || e.agent || '%';
+    held := mt.held_agents(e.owner);
     select count(*), (array_agg(w.place order by w.place desc, w.id desc))[1],
            (array_agg(w.id order by w.place desc, w.id desc))[1]
     into seen, place, id
@@ -955,9 +1007,18 @@ begin
     where v.tenant_id = e.owner and (v.place, v.id) > (after_place, after_id) and (v.place, v.id) <= (place, id)
       and v.kind <> 'retention.erased'
       and (v.actor = e.agent or v.real_actor = e.agent or v.subject = any (e.things) or v.subjects && e.things
-           or v.payload ->> 'agent_id' = e.agent_key or v.payload::text like quoted or v.changes::text like quoted
-           or v.changes::text like '%' || to_json(e.agent_key)::text || '%');
+           or v.payload ->> 'agent_id' = e.agent_key or v.payload::text like quoted or mt.names_it(e, e.agent_key, v.changes))
+      -- What another agent, who is under a hold, did or met stays.
+      and not coalesce(v.actor = any (held) or v.real_actor = any (held) or v.subject = any (held) or v.subjects && held, false);
     get diagnostics gone = row_count;
+    if held <> '{}' then
+      select count(*) into kept from events v
+      where v.tenant_id = e.owner and (v.place, v.id) > (after_place, after_id) and (v.place, v.id) <= (place, id)
+        and v.kind <> 'retention.erased'
+        and (v.actor = e.agent or v.real_actor = e.agent or v.subject = any (e.things) or v.subjects && e.things
+             or v.payload ->> 'agent_id' = e.agent_key or v.payload::text like quoted or mt.names_it(e, e.agent_key, v.changes))
+        and coalesce(v.actor = any (held) or v.real_actor = any (held) or v.subject = any (held) or v.subjects && held, false);
+    end if;
     if place is not null then
       update parked_events p set error = ''
       where p.tenant_id = e.owner and p.error <> ''
@@ -970,6 +1031,13 @@ begin
     into seen, place, id
     from (select v.place, v.id from events v where (v.place, v.id) > (after_place, after_id)
           order by v.place, v.id limit size) w;
+    -- Nobody whose log has a part in this places a hold before the commit.
+    perform mt.lock_retention(o.tenant_id, false)
+    from (select distinct v.tenant_id from events v
+          where (v.place, v.id) > (after_place, after_id) and (v.place, v.id) <= (place, id)
+            and v.tenant_id <> e.owner and (v.subject = e.owner or v.payload::text like quoted or v.changes::text like quoted
+                                            or e.owner = any (v.subjects) or v.reason like quoted)
+          order by v.tenant_id) o;
     -- What others did with it stays in their logs, without its id; what happened to it goes.
     update events v
     set kind = 'retention.erased', version = 1, subject = null, subjects = null, actor = nobody::uuid,
@@ -987,8 +1055,13 @@ begin
       and v.tenant_id <> e.owner and not mt.is_held(v.tenant_id)
       and (v.payload::text like quoted or v.changes::text like quoted or e.owner = any (v.subjects)
            or v.reason like quoted);
+    select count(*) into kept from events v
+    where (v.place, v.id) > (after_place, after_id) and (v.place, v.id) <= (place, id) and v.tenant_id <> e.owner
+      and (v.subject = e.owner or v.payload::text like quoted or v.changes::text like quoted
+           or e.owner = any (v.subjects) or v.reason like quoted);
   end if;
   perform mt.erasure_went(erasure, 'events', gone);
+  perform mt.erasure_kept(erasure, 'events', kept, afresh => false);
   perform set_config('app.erasure', '', true);
   return next;
 end $$;
@@ -1002,16 +1075,31 @@ declare
   e moothill.erasures;
   nobody uuid := '00000000-0000-0000-0000-000000000000';
   slug text;
-  words text[];
+  called text;
+  held uuid[];
   gone bigint;
   total bigint := 0;
 begin
-  select * into e from erasures x where x.id = erasure;
-  if not found or e.agent is not null and e.owner is distinct from mt.tenant() then
+  e := mt.erasure_under_way(erasure);
+  if e.id is null then
     return 0;
   end if;
   perform set_config('app.erasure', erasure::text, true);
   select t.slug into slug from tenants t where t.id = e.owner;
+  called := coalesce(e.agent_key, slug);
+  -- Nobody who has something of it places a hold before the commit; whoever has placed one keeps all of it.
+  perform mt.lock_retention(o.id, false)
+  from (select t.id from tenants t
+        where t.id <> e.owner and (
+          exists (select from access_log l where l.tenant_id = t.id and l.accessor = e.owner)
+          or e.agent is null and (
+            exists (select from sharing_grants g where g.tenant_id = t.id and g.grantee = e.owner)
+            or exists (select from idempotency_keys k where k.tenant_id = t.id and mt.names_it(e, called, k.result))
+            or exists (select from privacy_charges c join privacy_releases r on r.id = c.release_id
+                       where c.tenant_id = t.id and r.asked_by = e.owner)))
+        order by t.id) o;
+  select coalesce(array_agg(distinct h.tenant_id), '{}') into held
+  from legal_holds h where h.released_at is null and h.agent_id is null;
   -- Logs of those whom it visited.
   update access_log a
   set accessor = case when e.agent is null then nobody else a.accessor end, actor = nobody, actor_name = '',
@@ -1019,30 +1107,42 @@ begin
   from (select l.tenant_id, l.id
         from tenants t
         join access_log l on l.tenant_id = t.id and l.accessor = e.owner
-        where t.id <> e.owner and not mt.is_held(t.id)
+        where t.id <> e.owner and t.id <> all (held)
           and (e.agent is null or l.actor = e.agent or l.real_actor = e.agent)
         limit size) found
   where a.tenant_id = found.tenant_id and a.id = found.id;
   get diagnostics gone = row_count;
   perform mt.erasure_went(erasure, 'access_log', gone);
   total := total + gone;
-  words := case when e.agent is null then array['%' || e.owner || '%']
-                else array['%' || e.agent || '%', '%' || to_json(e.agent_key)::text || '%'] end;
+  perform mt.erasure_kept(erasure, 'access_log', (
+    select count(*) from access_log l
+    where l.tenant_id = any (held) and l.tenant_id <> e.owner and l.accessor = e.owner
+      and (e.agent is null or l.actor = e.agent or l.real_actor = e.agent)));
   -- First results of calls that named a key live for a day; those that tell of it go now.
   delete from idempotency_keys k
-  where (e.agent is null or k.tenant_id = e.owner)
-    and (k.result::text like any (words) or e.agent is not null and k.actor = e.agent);
+  where (e.agent is null or k.tenant_id = e.owner) and k.tenant_id <> all (held)
+    and (mt.names_it(e, called, k.result) or e.agent is not null and k.actor = e.agent);
   get diagnostics gone = row_count;
   perform mt.erasure_went(erasure, 'idempotency_keys', gone);
   if e.agent is null then
+    perform mt.erasure_kept(erasure, 'idempotency_keys', (
+      select count(*) from idempotency_keys k where k.tenant_id = any (held) and mt.names_it(e, called, k.result)));
     update sharing_grants g
     set grantee = nobody, revoked_at = coalesce(g.revoked_at, now()), revoked_by = coalesce(g.revoked_by, nobody)
-    where g.grantee = e.owner;
+    where g.grantee = e.owner and g.tenant_id <> all (held);
     get diagnostics gone = row_count;
     perform mt.erasure_went(erasure, 'sharing_grants', gone);
-    update privacy_releases r set asked_by = nobody where r.asked_by = e.owner;
+    perform mt.erasure_kept(erasure, 'sharing_grants', (select count(*) from sharing_grants g where g.grantee = e.owner));
+    -- A release is of everybody who was charged for it.
+    update privacy_releases r set asked_by = nobody
+    where r.asked_by = e.owner
+      and not exists (select from privacy_charges c where c.release_id = r.id and c.tenant_id = any (held));
     get diagnostics gone = row_count;
     perform mt.erasure_went(erasure, 'privacy_releases', gone);
+    perform mt.erasure_kept(erasure, 'privacy_releases', (
+      select count(*) from privacy_releases r where r.asked_by = e.owner));
+    perform mt.erasure_kept(erasure, 'jobs', (
+      select count(*) from jobs j where j.tenant_id = any (held) and mt.names_it(e, called, j.arguments)));
     update schedule_runs s set message = '' where position(slug in s.message) > 0;
     update erasure_reports r set asked_in = nobody where r.asked_in = e.owner;
   end if;
@@ -1050,14 +1150,14 @@ begin
   return total;
 end $$;
 comment on function moothill.jobs_erase_traces(uuid, integer) is
-  'Takes out what others have of it: access logs, grants, stored answers; 0 when nothing is left in the logs.';
+  'Takes out what others have of it: access logs, grants, stored answers, but of those who are under a hold; 0 when nothing is left in the logs.';
 
 create function moothill.jobs_erasure_one(erasure uuid)
-  returns table (id uuid, owner uuid, agent uuid, counts jsonb, asked_by text, reason text, began_at timestamptz,
+  returns table (id uuid, owner uuid, agent uuid, counts jsonb, kept jsonb, asked_by text, reason text, began_at timestamptz,
                  things uuid[], agent_key text, moment timestamptz, last_number bigint, last_digest text)
   language sql stable security definer set search_path = pg_catalog, moothill, pg_temp
 as $$
-  select e.id, e.owner, e.agent, e.counts, e.asked_by, e.reason, e.began_at,
+  select e.id, e.owner, e.agent, e.counts, e.kept, e.asked_by, e.reason, e.began_at,
          e.things, e.agent_key, clock_timestamp(), r.number, r.digest
   from erasures e
   left join (select l.number, l.digest from erasure_reports l order by l.number desc limit 1) r on true
@@ -1078,19 +1178,19 @@ create function moothill.jobs_erase_end(erasure uuid, new_number bigint, report 
 as $$
 declare
   e moothill.erasures;
-  words text[];
+  called text;
 begin
-  delete from erasures x where x.id = erasure and (x.agent is null or x.owner = mt.tenant()) returning * into e;
-  if not found then
+  e := mt.erasure_under_way(erasure);
+  if e.id is null then
     return false;
   end if;
+  select coalesce(e.agent_key, t.slug) into called from tenants t where t.id = e.owner;
+  delete from erasures x where x.id = erasure;
   -- Jobs that name it, the one that erases it among them: nobody runs it again.
-  select case when e.agent is null then array['%' || e.owner || '%', '%' || to_json(t.slug)::text || '%']
-              else array['%' || e.agent || '%', '%' || to_json(e.agent_key)::text || '%'] end
-  into words from tenants t where t.id = e.owner;
   update jobs j
   set arguments = '{}', message = '', reason = null
-  where (e.agent is null or j.tenant_id = e.owner) and j.arguments::text like any (words);
+  where (e.agent is null or j.tenant_id = e.owner) and not mt.is_held(j.tenant_id)
+    and mt.names_it(e, called, j.arguments);
   insert into erasure_reports (number, asked_in, kind, document, digest)
   values (new_number, mt.tenant(), case when e.agent is null then 'tenant' else 'agent' end, report, report_digest);
   if e.agent is null then
@@ -1176,5 +1276,6 @@ where pronamespace = 'moothill'::regnamespace and proname like 'jobs\_%' and pro
 grant execute on function mt.lock_retention(uuid, boolean) to moothill_app, moothill_jobs;
 grant execute on function mt.is_held(uuid), mt.held_agents(uuid), mt.row_keys(text), mt.tenant_tables(),
   mt.policy_of(uuid, text), mt.expired(text), mt.tombstone(), mt.is_redaction(text, jsonb, jsonb),
-  mt.things_of(uuid, uuid), mt.erasure_went(uuid, text, bigint) to moothill_jobs;
+  mt.things_of(uuid, uuid), mt.erasure_went(uuid, text, bigint), mt.erasure_kept(uuid, text, bigint, boolean),
+  mt.names_it(moothill.erasures, text, jsonb), mt.erasure_under_way(uuid) to moothill_jobs;
 grant execute on function moothill.drop_embeddings(uuid, uuid[]) to moothill_jobs;

@@ -234,6 +234,8 @@ as $$
   insert into moothill.rate_buckets as b (tenant_id, name, amount, tokens, refilled_at)
   select u.tenant_id, u.name, u.amount, u.amount - u.spent, clock_timestamp()
   from unnest(tenants, names, amounts, spent) as u (tenant_id, name, amount, spent)
+  -- A process may tell of a tenant that was erased a moment ago; nothing of it comes back.
+  where exists (select from moothill.tenants t where t.id = u.tenant_id and t.status <> 'erasing')
   order by u.tenant_id, u.name
   on conflict on constraint rate_buckets_pkey do update
   -- Refilled, less what was spent, which is what the given amount exceeds the given tokens by.
@@ -385,6 +387,8 @@ as $$
     on kind = 'service' and s.tenant_id = t.id and s.deactivated_at is null
        and (s.name = reference or s.id::text = lower(reference))
   where t.slug = tenant or t.id::text = lower(tenant)
+  -- Who calls itself by another one's id is not that one.
+  order by t.id::text = lower(tenant) desc, a.id::text = lower(reference) desc, s.id::text = lower(reference) desc
   limit 1;
 $$;
 comment on function moothill.gate_token_actor(text, text, text) is

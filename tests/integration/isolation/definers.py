@@ -79,7 +79,7 @@ CALLS = (
         "now(), now(), now())",
         "own",
     ),
-    Call("select moothill.jobs_archive_settle(%(archive)s)", "harmless"),
+    Call("select moothill.jobs_archive_settle(%(archive)s, repeat('a', 64))", "harmless"),
     Call("select moothill.jobs_archive_replace(%(archive)s, 'k', 1, 1, repeat('a', 64), repeat('a', 64))", "nothing"),
     Call("select moothill.jobs_archive_replace(%(archive)s, 'k', 0, 1, repeat('a', 64), repeat('a', 64))", "nothing"),
     Call("select moothill.jobs_is_erased(%(agent)s)", "own"),

@@ -220,13 +220,18 @@ def test_a_scan_finds_keys_in_files_and_shows_none_whole(cli: CommandLine, tmp_p
     ]
     asked = cli("scan", str(tmp_path), "--ask")
     assert f"settings.txt:2: {secret[:11]}… scanned of default: works" in asked.out
-    revoked = cli("scan", "--revoke", stdin=f"x {secret} y {secret}".encode())
+    # A program says that it means it; what is only looked at goes on working.
+    unsaid = cli("scan", str(tmp_path), "--revoke")
+    assert (unsaid.code, "--yes" in unsaid.err) == (2, True)
+    assert cli("scan", str(tmp_path), "--revoke", "--dry-run").out.count("works") == 2
+    assert cli("scan", str(tmp_path), "--ask").out.count("works") == 2
+    revoked = cli("scan", "--revoke", "--yes", stdin=f"x {secret} y {secret}".encode())
     assert revoked.code == 3
     assert revoked.out.count("revoked now") == 2
     assert cli("scan", str(tmp_path), "--ask").out.count("ended") == 2
     listed = cli("keys", "list", "--ended", "--limit", "1000", "--json").json["items"]
     assert next(key for key in listed if key["id"] == identifier)["revoked_at"] is not None
-    for outcome in (found, asked, revoked):
+    for outcome in (found, asked, unsaid, revoked):
         assert secret not in outcome.out + outcome.err
 
 

@@ -5,13 +5,15 @@ import json
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 
+from moothill.database.control import share_rates
 from moothill.database.embedded import EmbeddedServer
 from moothill.kernel.errors import Forbidden, Invalid, NotFound, QuotaExceeded
-from moothill.kernel.rates import TenantRateLimited
+from moothill.kernel.rates import Spent, TenantRateLimited
 from moothill.kernel.settings import Settings
 from moothill.moot import Moot
 from moothill.registry.capabilities import NewCapability
@@ -370,3 +372,11 @@ async def test_while_the_database_does_not_answer_each_server_goes_on_alone(
     await program.keys.current()
     await shared.share()
     assert (await used(moot, "calls"))[0] == 2
+
+
+async def test_a_process_that_tells_late_brings_back_nothing_of_a_tenant_that_is_gone(moot: Moot) -> None:
+    assert moot.session is not None
+    assert moot.session.database is not None
+    own = (await moot.keys.current()).tenant
+    told = [Spent(tenant, "calls", 60, 1) for tenant in (own, uuid4())]
+    assert [row[0] for row in await share_rates(moot.session.database, told)] == [own]

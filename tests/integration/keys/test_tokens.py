@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from moothill.database.control import find_token_actor
 from moothill.database.embedded import EmbeddedServer
 from moothill.kernel.context import Principal
 from moothill.kernel.errors import Invalid, MoothillError, Unauthenticated
@@ -385,3 +386,25 @@ async def test_the_sdk_on_a_database_takes_tokens_too(
         assert (await moot.with_key(token).keys.current()).tenant_slug == tenant
     finally:
         await moot.close()
+
+
+async def test_nobody_becomes_another_by_being_called_by_its_id(gate: TokenGate, moot: Moot, tenant: str) -> None:
+    """An agent chooses its own key, an operator the name of an account; an id is always whose it is."""
+    for turn in range(3):
+        # Whichever of the two came first.
+        first = await moot.agents.register(agent_id=f"true-{turn}", name=f"True {turn}")
+        await moot.agents.register(agent_id=str(first.id), name=f"False {turn}")
+        found = await find_token_actor(gate.database, tenant, "agent", str(first.id))
+        assert (found and found["actor_name"]) == f"True {turn}"
+        account = await moot.accounts.register(name=f"true-{turn}", scopes=["agents:read"])
+        await moot.accounts.register(name=str(account.id), scopes=["*"])
+        found = await find_token_actor(gate.database, tenant, "service", str(account.id))
+        assert (found and found["actor_name"]) == f"true-{turn}"
+        assert (await moot.accounts.get(account=str(account.id))).name == f"true-{turn}"
+        await moot.accounts.deactivate(account=str(account.id))
+        assert (await moot.accounts.get(account=str(account.id))).name == f"true-{turn}"
+
+
+@pytest.mark.parametrize("operations", [None, 7, "verify", {"verify": 1}])
+def test_a_published_key_whose_uses_are_no_list_is_passed_over(operations: Any) -> None:
+    assert not issuers._fits({"kty": "RSA", "key_ops": operations}, "RS256")

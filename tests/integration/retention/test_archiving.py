@@ -1,19 +1,25 @@
 """Archives: rows go to a file that was read back, and leave exactly once, whatever ends in between."""
 
 import asyncio
+import contextvars
 import hashlib
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pyarrow.parquet as pq
 import pytest
 
+from moothill.kernel.identifiers import NOBODY
+from moothill.kernel.local import LocalExecutor
 from moothill.tenancy.retention import archiving, files
 from moothill.tenancy.retention.errors import ArchiveDamaged, ArchiveNotConfigured
+from moothill.worker.acting import acting, system
 from tests.integration.retention.house import House
+from tests.integration.worker.world import eventually
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -78,6 +84,82 @@ async def test_a_hold_between_the_file_and_the_deletion_keeps_the_rows(house: Ho
     assert await house.count("events", tenant, "kind = 'test.old'") == 0
     # The file of the first try was rubbish and is gone; no row is in two files.
     assert len(archived(house.archive / str(tenant))) == 5
+
+
+async def test_a_file_that_is_gone_before_the_deletion_keeps_the_rows(house: House) -> None:
+    """A worker with another folder, or a disk that lost it: what is deleted is only what a file holds."""
+    moot, tenant = await house.tenant("acme")
+    await house.old_events(tenant, 400, 5)
+    await moot.retention.set(data_class="events", action="archive", days=90)
+    await house.remove(tenant, steps=1)
+    (entry,) = (await moot.retention.archives()).items
+    path = house.archive / str(tenant) / entry.file
+    path.unlink()
+    await house.remove(tenant, steps=1)
+    assert await house.count("events", tenant, "kind = 'test.old'") == 5
+    assert (await moot.retention.archives()).items == []
+    await house.remove(tenant, steps=1)
+    (entry,) = (await moot.retention.archives()).items
+    path = house.archive / str(tenant) / entry.file
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    await house.remove(tenant, steps=1)
+    assert await house.count("events", tenant, "kind = 'test.old'") == 5
+    assert not path.exists()
+    await house.remove(tenant)
+    assert len(archived(house.archive / str(tenant))) == 5
+
+
+async def test_what_an_erasure_is_writing_is_no_rubbish_to_retention(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hourly batch comes between the new file and its name in the manifest."""
+    moot, tenant = await house.tenant("acme")
+    agent = await moot.agents.register(agent_id="ada", name="Ada")
+    await house.old_events(tenant, 400, 5, actor=agent.id, kind="agent")
+    await house.old_events(tenant, 400, 5, kind="agent")
+    await moot.retention.set(data_class="agent_activity", action="archive", days=90)
+    await house.remove(tenant)
+    folder = house.archive / str(tenant)
+    real, tidying = archiving.write_and_compare, list[asyncio.Task[int]]()
+
+    async def tidy() -> int:
+        async with acting(house.runtime, system(tenant), "retention.remove"):
+            return await archiving.tidy(folder)
+
+    async def waits_or_is_done() -> bool:
+        waiting = await house.ask("select 1 from pg_locks where locktype = 'advisory' and not granted")
+        return bool(waiting) or tidying[0].done()
+
+    async def written(*arguments: Any) -> Any:
+        found = await real(*arguments)
+        tidying.append(asyncio.create_task(tidy(), context=contextvars.Context()))
+        await eventually(waits_or_is_done)
+        return found
+
+    monkeypatch.setattr(archiving, "write_and_compare", written)
+    ended = await house.done(moot, await moot.erasure.erase_agent(agent="ada", reason="x"))
+    assert ended.state == "completed", ended.message
+    await tidying[0]
+    assert len(archived(folder)) == 5
+
+
+@pytest.mark.parametrize("content", [None, b"no Parquet file"])
+async def test_an_erasure_that_misses_an_archive_says_which_and_what_to_do(house: House, content: bytes | None) -> None:
+    moot, tenant = await house.tenant("acme")
+    agent = await moot.agents.register(agent_id="ada", name="Ada")
+    await house.old_events(tenant, 400, 5, actor=agent.id, kind="agent")
+    await moot.retention.set(data_class="agent_activity", action="archive", days=90)
+    await house.remove(tenant)
+    (entry,) = (await moot.retention.archives()).items
+    path = house.archive / str(tenant) / entry.file
+    whole = path.read_bytes()
+    path.unlink() if content is None else path.write_bytes(content)
+    async with acting(house.runtime, system(tenant), "erasure.erase_agent"):
+        with pytest.raises(ArchiveDamaged, match=f"{entry.file} .*restore it from a backup"):
+            await archiving.redact_one(LocalExecutor(house.runtime, system(tenant)), NOBODY, ["ada"])
+    path.write_bytes(whole)
+    ended = await house.done(moot, await moot.erasure.erase_agent(agent="ada", reason="x"))
+    assert ended.state == "completed", ended.message
 
 
 async def test_without_a_folder_nobody_may_choose_to_archive(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

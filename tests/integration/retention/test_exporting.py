@@ -7,13 +7,16 @@ import os
 import resource
 import sys
 import zipfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from moothill.kernel.errors import Forbidden
+from moothill.kernel.errors import Forbidden, Internal
 from moothill.moot import Moot
+from moothill.tenancy.retention.models import ExportPiece, TableDigest
+from moothill.tenancy.retention.packing import write_export
 from tests.integration.isolation.societies import fill_up, settle
 from tests.integration.retention.house import House
 
@@ -121,3 +124,20 @@ async def test_it_takes_the_same_memory_for_many_rows(house: House) -> None:
     assert count > 120_000
     # 120,000 events are about 60 MB as JSON.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 25_000
+
+
+@pytest.mark.parametrize("name", ["../../etc/cron.d/x", "/x", "a/b", "A", "a.b", "x" * 64])
+async def test_a_server_does_not_choose_where_a_file_of_the_archive_lies(tmp_path: Path, name: str) -> None:
+    """Whoever unpacks it later may use a program that follows such a name."""
+
+    async def pieces(*, in_manifest: bool) -> AsyncIterator[ExportPiece]:
+        if in_manifest:
+            empty = TableDigest(rows=0, sha256="")
+            yield ExportPiece(table="", done=0, total=0, manifest={name: empty})
+        else:
+            yield ExportPiece(table=name, lines=["{}"], done=1, total=1)
+
+    for in_manifest in (False, True):
+        with pytest.raises(Internal, match="no name of a table"):
+            await write_export(pieces(in_manifest=in_manifest), tmp_path / "x.zip", lambda *_: None)
+    assert list(tmp_path.iterdir()) == []

@@ -67,6 +67,7 @@ class UnderWay(BaseModel):
     agent_key: str | None
     things: list[UUID]
     counts: Mapping[str, int]
+    kept: Mapping[str, int]
     asked_by: str
     reason: str
     began_at: datetime
@@ -111,7 +112,7 @@ class EventErased(EventPayload, kind="retention.erased"):
     """What is left of an event that was erased: its place in the log."""
 
 
-class AgentErased(EventPayload, kind="erasure.agent_erased"):
+class AgentErased(EventPayload, kind="erasure.agent_erased", beyond_quota=True):
     """An agent was erased; the report tells what went."""
 
     report: int = Field(description="Number of the report.")

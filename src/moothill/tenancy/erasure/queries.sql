@@ -22,21 +22,25 @@ select jobs_erase_begin(%(id)s, %(owner)s, %(agent)s, %(asked_by)s, %(reason)s) 
 -- name: rows
 -- Remove the next rows; how many.
 -- returns: one
+-- errors: 23001 under_legal_hold
 select jobs_erase_rows(%(erasure)s, %(size)s) as gone;
 
 -- name: agent
 -- Empty the row of the agent.
 -- returns: one
+-- errors: 23001 under_legal_hold
 select jobs_erase_agent(%(erasure)s) as emptied;
 
 -- name: log
 -- Blank the next part of the log.
 -- returns: maybe
+-- errors: 23001 under_legal_hold
 select place, id, seen, gone from jobs_erase_log(%(erasure)s, %(place)s, %(event)s, %(size)s);
 
 -- name: traces
 -- Take out what others have of it; how much.
 -- returns: one
+-- errors: 23001 under_legal_hold
 select jobs_erase_traces(%(erasure)s, %(size)s) as gone;
 
 -- name: went
@@ -47,13 +51,13 @@ select jobs_erasure_went(%(erasure)s, %(rows)s);
 -- name: under_way
 -- An erasure that is under way; no row when it has ended.
 -- returns: maybe
-select id, owner, agent, agent_key, things, counts, asked_by, reason, began_at, moment, last_number, last_digest
+select id, owner, agent, agent_key, things, counts, kept, asked_by, reason, began_at, moment, last_number, last_digest
 from jobs_erasure_one(%(erasure)s);
 
 -- name: end_
 -- End an erasure with its report.
 -- returns: one
--- errors: 23505 report_raced
+-- errors: 23505 report_raced, 23001 under_legal_hold
 select jobs_erase_end(%(erasure)s, %(number)s, %(document)s, %(digest)s) as ended;
 
 -- name: reports

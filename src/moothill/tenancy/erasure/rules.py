@@ -24,6 +24,7 @@ def body_of(done: UnderWay, destroyed: Mapping[str, int]) -> dict[str, Any]:
         "began_at": done.began_at.isoformat(),
         "ended_at": done.moment.isoformat(),
         "removed": dict(sorted(done.counts.items())),
+        "kept": dict(sorted(done.kept.items())),
         "destroyed": dict(sorted(destroyed.items())),
         "previous": done.last_digest,
     }

@@ -80,6 +80,8 @@ async def go_on(executor: Executor, cursor: Mapping[str, Any]) -> Step:
     under_way = await sql.under_way(erasure=erasure)
     if under_way is None:
         return Step(done=done, total=done, message="It was ended by another run of the same.")
+    # A hold on the whole tenant may have come since; each statement below sees to it too, and says less.
+    await refuse_held(under_way.owner, under_way.agent)
     more: dict[str, Any] | None = None
     if stage == "rows":
         gone = await sql.rows(erasure=erasure, size=_ROWS)
@@ -129,6 +131,8 @@ async def _files(executor: Executor, under_way: UnderWay, after: UUID) -> tuple[
 async def _end(executor: Executor, under_way: UnderWay) -> int:
     destroyed: dict[str, int] = {}
     if under_way.agent is None:
+        # A batch of retention that was on its way may have written one more file.
+        await archiving.forget_tenant(executor, under_way.owner)
         for name, destroy in destroyers().items():
             destroyed[name] = await destroy(executor, under_way.owner)
     body = rules.body_of(under_way, destroyed)

@@ -48,6 +48,7 @@ class Sql(Queries):
     known: Many[str]
     next_settled: Maybe[ArchiveRow]
     replace: One[bool]
+    lock_files: Run
 
 
 sql = Sql()
@@ -84,7 +85,7 @@ async def archive_some(executor: Executor, data_class: str, *, is_wanted: bool) 
     """
     open_one = await sql.under_way(data_class=data_class)
     if open_one is not None:
-        return await _settle(open_one)
+        return await _settle(folder_of(executor), open_one)
     if not is_wanted:
         return None
     rows = await sql.page(data_class=data_class, size=_ROWS)
@@ -124,9 +125,12 @@ async def write_and_compare(folder: Path, name: str, data_class: str, lines: Seq
     return written
 
 
-async def _settle(archive: ArchiveRow) -> int | None:
-    if await sql.settle(id=archive.id) != "settled":
-        # A hold or a change came between. The file is rubbish now; the next run begins anew.
+async def _settle(folder: Path, archive: ArchiveRow) -> int | None:
+    # Another worker may have another folder, or a disk that lost it: then the rows are all that there is.
+    on_disk = await asyncio.to_thread(files.digest, folder / archive.file)
+    if await sql.settle(id=archive.id, on_disk=on_disk) != "settled":
+        # A hold or a change came between, or the file is gone. What is left of it goes; the next run begins anew.
+        await tidy(folder)
         return None
     context().record(
         RowsArchived(data_class=archive.data_class, file=archive.file, rows=archive.rows, sha256=archive.sha256)
@@ -135,7 +139,12 @@ async def _settle(archive: ArchiveRow) -> int | None:
 
 
 async def tidy(folder: Path) -> int:
-    """Remove files that the manifest does not name: what a crash, a hold or an erasure left behind; how many."""
+    """Remove files that the manifest does not name: what a crash, a hold or an erasure left behind; how many.
+
+    Until this transaction ends, nobody else writes or removes files of the tenant: a file that another worker, or an
+    erasure, has written and not yet named is no rubbish.
+    """
+    await sql.lock_files()
     names = await asyncio.to_thread(files.names, folder)
     if not names:
         return 0
@@ -166,11 +175,17 @@ async def redact_one(executor: Executor, after: UUID, words: Sequence[str]) -> t
         ArchiveNotConfigured: there are files, and this process knows no folder.
         ArchiveDamaged: a file is not what the manifest says.
     """
+    # Before the entry is read: another erasure may be writing its file anew, and what that takes out stays out.
+    await sql.lock_files()
     archive = await sql.next_settled(after=after)
     if archive is None:
         return None
     folder = folder_of(executor)
-    lines = await asyncio.to_thread(files.read, folder / archive.file)
+    try:
+        lines = await asyncio.to_thread(files.read, folder / archive.file)
+    except (OSError, ValueError):
+        # It is gone, or no Parquet file any more.
+        lines = []
     if rules.row_digest(lines) != archive.digest:
         raise ArchiveDamaged(
             f"{folder / archive.file} is not what the manifest says; restore it from a backup.", file=archive.file

@@ -30,7 +30,7 @@ select jobs_archive_note(%(id)s, %(data_class)s, %(file)s, %(rows)s, %(bytes)s, 
 -- name: settle
 -- Delete the rows that a file holds: settled, void or gone.
 -- returns: one
-select jobs_archive_settle(%(id)s) as outcome;
+select jobs_archive_settle(%(id)s, %(on_disk)s) as outcome;
 
 -- name: known
 -- Which of these files the manifest names.
@@ -49,3 +49,8 @@ limit 1;
 -- Name another file in the place of one.
 -- returns: one
 select jobs_archive_replace(%(id)s, %(file)s, %(rows)s, %(bytes)s, %(sha256)s, %(digest)s) as replaced;
+
+-- name: lock_files
+-- Let nobody else write or remove files of this tenant until this transaction ends.
+-- returns: run
+select pg_advisory_xact_lock(1919247215, hashtext(%(tenant)s::text));

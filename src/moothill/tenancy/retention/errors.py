@@ -1,6 +1,6 @@
 """What retention refuses."""
 
-from ...kernel.errors import Conflict, Invalid, NotFound, Unavailable
+from ...kernel.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 
 __all__ = [
     "ArchiveDamaged",
@@ -8,6 +8,7 @@ __all__ = [
     "ClassUnknown",
     "ErasureUnderWay",
     "HoldNotFound",
+    "HoldOfPlatform",
     "NoArchiveLibrary",
     "PolicyRefused",
 ]
@@ -35,6 +36,10 @@ class ArchiveDamaged(Unavailable):
 
 class HoldNotFound(NotFound):
     """There is no legal hold with this id here that could be released; `retention.holds` shows those that stand."""
+
+
+class HoldOfPlatform(Forbidden):
+    """The platform's operator placed this hold, and alone releases it; ask there."""
 
 
 class ErasureUnderWay(Conflict):

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from .errors import NoArchiveLibrary
 from .rules import row_digest
 
-__all__ = ["Column", "names", "read", "remove", "remove_all", "require_library", "write"]
+__all__ = ["Column", "digest", "names", "read", "remove", "remove_all", "require_library", "write"]
 
 _RECORD = "record"
 _PART = ".part"
@@ -80,6 +80,13 @@ def read(path: Path) -> list[str]:
     # Without the reader's threads, which would outlive the call.
     found: list[str] = pq.ParquetFile(path).read(columns=[_RECORD], use_threads=False).column(_RECORD).to_pylist()
     return found
+
+
+def digest(path: Path) -> str | None:
+    """SHA-256 of a file; None where there is none."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    return None
 
 
 def names(folder: Path) -> list[str]:

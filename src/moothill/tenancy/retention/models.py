@@ -68,6 +68,7 @@ class Hold(BaseModel):
     reason: str = Field(description="Why.")
     placed_by: UUID = Field(description="Who placed it.")
     placed_by_name: str = Field(description="Their name at that time.")
+    by_platform: bool = Field(False, description="Whether the platform's operator placed it, who alone releases it.")
     placed_at: datetime = Field(description="When.")
     released_at: datetime | None = Field(None, description="When it was released; null: it stands.")
     released_by: UUID | None = Field(None, description="Who released it.")
@@ -134,13 +135,13 @@ class PolicyCleared(EventPayload, kind="retention.policy_cleared"):
     data_class: str = Field(description="The class.")
 
 
-class HoldPlaced(EventPayload, kind="retention.hold_placed"):
+class HoldPlaced(EventPayload, kind="retention.hold_placed", beyond_quota=True):
     """A legal hold was placed."""
 
     agent: UUID | None = Field(None, description="On this agent; null: on the tenant.")
 
 
-class HoldReleased(EventPayload, kind="retention.hold_released"):
+class HoldReleased(EventPayload, kind="retention.hold_released", beyond_quota=True):
     """A legal hold was released."""
 
     agent: UUID | None = Field(None, description="It was on this agent; null: on the tenant.")
@@ -155,7 +156,7 @@ class RowsArchived(EventPayload, kind="retention.archived"):
     sha256: str = Field(description="SHA-256 of the file.")
 
 
-class Exported(EventPayload, kind="retention.exported"):
+class Exported(EventPayload, kind="retention.exported", beyond_quota=True):
     """Everything of the tenant was given out."""
 
     rows: int = Field(description="Rows that it has.")

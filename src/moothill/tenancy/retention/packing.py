@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -16,6 +17,8 @@ from .models import ExportPiece
 __all__ = ["verify", "write_export"]
 
 _FORMAT = "moothill-export/1"
+# What names a file is not whatever a server says.
+_TABLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 async def write_export(
@@ -64,6 +67,8 @@ async def _fill(
             entry = None
         if piece.manifest is not None:
             for name, wanted in piece.manifest.items():
+                if not _TABLE.fullmatch(name):
+                    raise Internal(f"The manifest names {name!r}, which is no name of a table; nothing was written.")
                 if wanted.rows and digests.get(name) != wanted.sha256:
                     raise Internal(f"What came of the table {name} is not what was sent; export again.")
                 if not wanted.rows:
@@ -72,6 +77,8 @@ async def _fill(
             archive.writestr("manifest.json", orjson.dumps({"format": _FORMAT, "tables": tables}))
             return {"tables": len(tables), "rows": piece.done}
         if entry is None:
+            if not _TABLE.fullmatch(piece.table):
+                raise Internal(f"The server sent {piece.table!r}, which is no name of a table; nothing was written.")
             table, hashed = piece.table, hashlib.sha256()
             entry = archive.open(f"{table}.jsonl", "w", force_zip64=True)
         for line in piece.lines:

@@ -1,5 +1,5 @@
 -- let: hold
-id, agent_id as agent, reason, placed_by, placed_by_name, placed_at, released_at, released_by
+id, agent_id as agent, reason, placed_by, placed_by_name, by_platform, placed_at, released_at, released_by
 
 -- let: archive
 id, class as data_class, file, rows, bytes, sha256, digest, state, first_at, last_at, made_at
@@ -31,17 +31,17 @@ select mt.lock_retention(%(tenant)s, true);
 -- name: place
 -- Place a hold; no row when the tenant, or the agent, is being erased.
 -- returns: maybe
-insert into legal_holds (tenant_id, id, agent_id, reason, placed_by, placed_by_name)
-select %(tenant)s, %(id)s, %(agent)s, %(reason)s, %(actor)s, %(actor_name)s
+insert into legal_holds (tenant_id, id, agent_id, reason, placed_by, placed_by_name, by_platform)
+select %(tenant)s, %(id)s, %(agent)s, %(reason)s, %(actor)s, %(actor_name)s, %(by_platform)s
 where not jobs_is_erased(%(agent)s)
 returning {hold};
 
 -- name: release
--- Release a hold; no row when it stands no more.
+-- Release a hold; no row when it stands no more, or is the platform's and who asks is not.
 -- returns: maybe
 update legal_holds
 set released_at = now(), released_by = %(actor)s
-where tenant_id = %(tenant)s and id = %(id)s and released_at is null
+where tenant_id = %(tenant)s and id = %(id)s and released_at is null and (not by_platform or %(by_platform)s)
 returning {hold};
 
 -- name: hold

@@ -16,7 +16,7 @@ from ...kernel.paging import Cursor, PageSize, decode_cursor
 from ...kernel.texts import AgentReference
 from ...registry.agents.lookup import find_agent
 from . import archiving, exporting, packing, rules
-from .errors import ClassUnknown, ErasureUnderWay, HoldNotFound, PolicyRefused
+from .errors import ClassUnknown, ErasureUnderWay, HoldNotFound, HoldOfPlatform, PolicyRefused
 from .models import (
     Action,
     Archive,
@@ -37,6 +37,8 @@ from .removing import drop_months, remove_some
 
 __all__ = ["Retention"]
 
+# Who may end a tenant may also keep it: a hold of theirs is not the tenant's to release.
+_PLATFORM = "platform:tenants"
 _SOME_HOLD = "018f0000-0000-7000-8000-000000000000"
 
 
@@ -146,7 +148,14 @@ class Retention(Service, group="retention"):
         call = context()
         held = None if agent is None else (await find_agent(agent)).id
         await sql.lock()
-        placed = await sql.place(id=uuid7(), agent=held, reason=reason, actor=call.actor.id, actor_name=call.actor.name)
+        placed = await sql.place(
+            id=uuid7(),
+            agent=held,
+            reason=reason,
+            actor=call.actor.id,
+            actor_name=call.actor.name,
+            by_platform=call.principal.may(_PLATFORM),
+        )
         if placed is None:
             raise ErasureUnderWay()
         call.record(HoldPlaced(agent=held), subject=held or call.tenant, after=placed)
@@ -154,9 +163,16 @@ class Retention(Service, group="retention"):
 
     @operation(effect="destroy", scope="retention:hold", audience="operator", example={"hold": _SOME_HOLD})
     async def release(self, *, hold: HoldId) -> Hold:
-        """Release a hold; what is old enough by then goes within the hour."""
-        released = await sql.release(id=hold, actor=context().actor.id)
+        """Release a hold; what is old enough by then goes within the hour.
+
+        Raises:
+            HoldNotFound: none of this id stands here.
+            HoldOfPlatform: the platform's operator placed it.
+        """
+        call = context()
+        released = await sql.release(id=hold, actor=call.actor.id, by_platform=call.principal.may(_PLATFORM))
         if released is None:
+            await _releasable(hold)
             raise _no_hold(hold)
         was = released.model_copy(update={"released_at": None, "released_by": None})
         context().record(
@@ -166,9 +182,7 @@ class Retention(Service, group="retention"):
 
     @release.plan
     async def _plan_release(self, *, hold: UUID) -> Plan:
-        found = await sql.hold(id=hold)
-        if found is None or found.released_at is not None:
-            raise _no_hold(hold)
+        found = await _releasable(hold)
         what = f"agent {found.agent}" if found.agent else "the tenant"
         return Plan(summary=f"{what[0].upper()}{what[1:]} would be held by it no more.", counts={"holds": 1})
 
@@ -242,6 +256,19 @@ async def _checked(data_class: str, action: Action, days: int | None) -> ClassRo
     if refusal := rules.why_refused(row, action, days):
         raise PolicyRefused(refusal, field="days" if action in row.actions else "action")
     return row
+
+
+async def _releasable(hold: UUID) -> Hold:
+    found = await sql.hold(id=hold)
+    if found is None or found.released_at is not None:
+        raise _no_hold(hold)
+    if found.by_platform and not context().principal.may(_PLATFORM):
+        raise HoldOfPlatform(
+            f"Legal hold {hold} was placed by the platform's operator ({found.placed_by_name}), who alone releases it; "
+            "ask there.",
+            hold=str(hold),
+        )
+    return found
 
 
 def _no_hold(hold: UUID) -> HoldNotFound:

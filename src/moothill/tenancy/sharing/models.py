@@ -146,7 +146,7 @@ class TenantStatistics(_Frozen):
     last_event_at: datetime | None = Field(None, description="The newest of them.")
 
 
-class LevelChanged(EventPayload, kind="sharing.level_changed"):
+class LevelChanged(EventPayload, kind="sharing.level_changed", beyond_quota=True):
     """A tenant opened or closed itself."""
 
     old: Level = Field(description="Level before.")
@@ -162,7 +162,7 @@ class SharingGranted(EventPayload, kind="sharing.granted"):
     expires_at: datetime | None = Field(None, description="It holds until then.")
 
 
-class GrantRevoked(EventPayload, kind="sharing.revoked"):
+class GrantRevoked(EventPayload, kind="sharing.revoked", beyond_quota=True):
     """A grant was revoked."""
 
     grantee: UUID = Field(description="The tenant that could read.")

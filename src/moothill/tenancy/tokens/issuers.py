@@ -122,7 +122,7 @@ def _fits(key: Mapping[str, Any], algorithm: str) -> bool:
         key.get("kty") == kind
         and (curve is None or key.get("crv") == curve)
         and key.get("alg", algorithm) == algorithm
-        and ("key_ops" not in key or "verify" in key["key_ops"])
+        and ("key_ops" not in key or (isinstance(key["key_ops"], list) and "verify" in key["key_ops"]))
     )
 
 

@@ -71,27 +71,27 @@ class TakenJob(BaseModel):
     reason: str | None
 
 
-class JobQueued(EventPayload, kind="jobs.queued"):
+class JobQueued(EventPayload, kind="jobs.queued", beyond_quota=True):
     """Long work was asked for."""
 
     operation: str = Field(description="What is to be done.")
 
 
-class JobCompleted(EventPayload, kind="jobs.completed"):
+class JobCompleted(EventPayload, kind="jobs.completed", beyond_quota=True):
     """Long work came to its end."""
 
     operation: str = Field(description="What was done.")
     done: int = Field(description="Units done.")
 
 
-class JobFailed(EventPayload, kind="jobs.failed"):
+class JobFailed(EventPayload, kind="jobs.failed", beyond_quota=True):
     """Long work was given up; the steps that were done stay."""
 
     operation: str = Field(description="What was to be done.")
     message: str = Field(description="Why it failed.")
 
 
-class JobCancelled(EventPayload, kind="jobs.cancelled"):
+class JobCancelled(EventPayload, kind="jobs.cancelled", beyond_quota=True):
     """Long work was cancelled; the steps that were done stay."""
 
     operation: str = Field(description="What was to be done.")

@@ -39,12 +39,17 @@ class _Find:
     known: Any = None
     revoked: bool = False
 
+    @property
+    def works(self) -> bool:
+        """Whether it is known to open something."""
+        return self.known is not None and self.known.is_live and not self.revoked
+
     def told(self) -> dict[str, Any]:
         """What may be printed."""
         found: dict[str, Any] = {"path": self.path, "line": self.line, "begins_with": hint(self.secret)}
         if self.known is not None:
             found |= {"key": str(self.known.id), "name": self.known.name, "tenant": self.known.tenant_slug}
-            found |= {"is_live": self.known.is_live and not self.revoked, "revoked_now": self.revoked}
+            found |= {"is_live": self.works, "revoked_now": self.revoked}
         return found
 
 
@@ -60,6 +65,10 @@ def scan(
     ] = None,
     ask: Annotated[bool, typer.Option("--ask", help="Ask whose they are and whether they still work.")] = False,
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke those that still work.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --revoke: say what would be revoked, and do nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --revoke: do not ask.")] = False,
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="Keys of any tenant; needs the scope platform:keys.")
     ] = False,
@@ -72,14 +81,26 @@ def scan(
         found = list(_search(paths or ["-"]))
     except MoothillError as error:
         fail(error, json_output=as_json)
+    if revoke and not (yes or dry_run or sys.stdin.isatty()):
+        fail(
+            Invalid("--revoke destroys; add --yes to do it or --dry-run to see what it would do.", field="revoke"),
+            json_output=as_json,
+        )
     if found and (ask or revoke or everywhere):
 
-        async def work(moot: Any) -> None:
+        async def look_up(moot: Any) -> None:
             await _look_up(moot, found, everywhere=everywhere)
-            if revoke:
-                await _revoke(moot, found)
 
-        run(options, work)
+        async def end(moot: Any) -> None:
+            await _revoke(moot, found)
+
+        run(options, look_up)
+        doomed = {each.secret for each in found if each.works}
+        if revoke and doomed and not dry_run:
+            if not yes:
+                _show(found, as_json=False, err=True)
+                typer.confirm(f"Revoke {len(doomed)} of them?", abort=True, err=True)
+            run(options, end)
     _show(found, as_json=as_json)
     if found:
         raise typer.Exit(FOUND)
@@ -166,7 +187,7 @@ async def _revoke(moot: Any, found: Sequence[_Find]) -> None:
     ended: set[str] = set()
     own = await moot.keys.current()
     for each in found:
-        if each.known is None or not each.known.is_live:
+        if not each.works:
             continue
         if each.secret not in ended:
             there = moot if each.known.tenant_slug == own.tenant_slug else moot.tenant(each.known.tenant_slug)
@@ -176,7 +197,7 @@ async def _revoke(moot: Any, found: Sequence[_Find]) -> None:
         each.revoked = True
 
 
-def _show(found: Sequence[_Find], *, as_json: bool) -> None:
+def _show(found: Sequence[_Find], *, as_json: bool, err: bool = False) -> None:
     if as_json:
         print_json([each.told() for each in found])
         return
@@ -186,5 +207,5 @@ def _show(found: Sequence[_Find], *, as_json: bool) -> None:
         if each.known is not None:
             state = "revoked now" if each.revoked else "works" if said["is_live"] else "ended"
             state = f" {said['name']} of {said['tenant']}: {state}"
-        typer.echo(harmless(f"{said['path']}:{said['line']}: {said['begins_with']}…{state}"))
+        typer.echo(harmless(f"{said['path']}:{said['line']}: {said['begins_with']}…{state}"), err=err)
     typer.echo(f"{len(found)} key(s) found.", err=True)
