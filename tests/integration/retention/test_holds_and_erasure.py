@@ -116,7 +116,7 @@ async def test_what_is_held_elsewhere_stays_and_the_report_names_it(house: House
     for each in (moot, partner):
         await each.sharing.set_level(level="shared")
     grant = partner.sharing.grant.options(idempotency_key="once")
-    await grant(tenant=str(tenant), data_class="agents")
+    await grant(tenant=tenant, data_class="agents")
     assert (await moot.sharing.agents(owner="partner")).items
     await house.ask(
         "insert into moothill.jobs (tenant_id, id, operation, arguments, state, message, actor, actor_kind, "
