@@ -48,6 +48,7 @@ def done(**changed: Any) -> UnderWay:
         "agent": UUID(int=3),
         "agent_key": "ada",
         "things": [UUID(int=3), UUID(int=4)],
+        "kept": {},
         "counts": {"events": 3},
         "asked_by": "operator x",
         "reason": "y",
