@@ -8,6 +8,7 @@ global objects take a database of their own (`fresh_database`), cloned from the 
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,6 +30,10 @@ from moothill.session import open_database
 
 DATABASE = f"moothill_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 TEMPLATE = "moothill_template"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Whoever starts us in the background of a script has it ignored, and what we start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What a property takes says how busy the machine is, and nothing about us.
 hypothesis.settings.register_profile("moothill", deadline=None)

@@ -16,6 +16,7 @@ from .registry.capabilities import Capabilities
 from .registry.search import Search
 from .tenancy.accounts import Accounts
 from .tenancy.audit import Audit
+from .tenancy.encryption import Encryption
 from .tenancy.erasure import Erasure
 from .tenancy.keys import Keys
 from .tenancy.limits import Limits
@@ -49,6 +50,7 @@ class Moot:
     audit: Audit
     retention: Retention
     erasure: Erasure
+    encryption: Encryption
     operations: Operations
     events: Events
     jobs: Jobs

@@ -361,6 +361,7 @@ async def _open_embedded(folder: Path | None, settings: Settings, tenant: str) -
             stack=stack,
             migrator_dsn=server.dsn("migrator"),
             sql_dsn=server.dsn("sql"),
+            own_keks=server.folder / "keks",
             create=True,
         )
         if settings.worker:
@@ -395,6 +396,7 @@ async def open_database(
     stack: AsyncExitStack | None = None,
     migrator_dsn: str | None = None,
     sql_dsn: str | None = None,
+    own_keks: Path | None = None,
     create: bool = False,
 ) -> Moot:
     """A Moot on a database, as its local operator with every scope.
@@ -406,6 +408,7 @@ async def open_database(
         stack: closes what was opened before.
         migrator_dsn: kept for operations of the database group.
         sql_dsn: of the role moothill_sql, for SQL of agents; by default the settings'.
+        own_keks: file of key-encryption keys, made when it is needed first, where the settings name none.
         create: make the tenant `default` when it is missing, so that a database that was just migrated can be used.
 
     Raises:
@@ -414,7 +417,7 @@ async def open_database(
     """
     stack = stack or AsyncExitStack()
     try:
-        database = Database(dsn, settings)
+        database = Database(dsn, settings, own_keks=own_keks)
         stack.push_async_callback(database.close)
         await database.open()
         await check_guards(database)

@@ -18,6 +18,8 @@ MakeDatabase = Callable[[], Awaitable[str]]
 # Each breaks one guard the way a careless change would; the self-check must name that guard.
 MUTATIONS = {
     "append_only_logs": ["alter table moothill.events disable trigger keep_rows"],
+    "sealed_content": ["alter table moothill.agents disable trigger sealed_rows"],
+    "sealed_content of a part": ["drop trigger sealed_rows on moothill.events", "drop function mt.sealed_events()"],
     "append_only_logs as a whole": ["drop trigger keep_whole on moothill.access_log_default"],
     "forced_row_security": ["alter table moothill.idempotency_keys no force row level security"],
     "forced_row_security on a partition": ["alter table moothill.events_default disable row level security"],

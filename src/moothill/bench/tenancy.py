@@ -33,7 +33,9 @@ class _PlainUnit:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    async def fetch(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    async def fetch(
+        self, sql: str, parameters: Mapping[str, Any], seals: tuple[str, ...] = ()
+    ) -> Sequence[Mapping[str, Any]]:
         ((rows, _),) = await self._wire.trip([(compile_statement(sql), parameters)])
         return rows
 

@@ -279,12 +279,14 @@ where not exists (
   where t.tgrelid = c.oid and t.tgname = wanted.name and t.tgtype = wanted.kind and t.tgenabled in ('O', 'A')
     and t.tgfoid = 'mt.refuse_change()'::regprocedure)
 union all
--- Retention removes and erasure blanks, by functions of moothill_jobs; the trigger believes no other role.
+-- Retention removes and erasure blanks, by functions of moothill_jobs, and moothill_gate seals content in place; the
+-- trigger believes no other role.
 select format('%s may change or remove rows of %s', r.rolname, log.id)
 from pg_roles r
 cross join (values ('moothill.events'::regclass), ('moothill.access_log'::regclass)) as log (id)
 where not r.rolsuper and r.rolname not in ('moothill_owner', 'moothill_jobs') and r.rolname !~ '^pg_'
-  and (has_any_column_privilege(r.oid, log.id, 'update') or has_table_privilege(r.oid, log.id, 'delete, truncate'))
+  and (has_any_column_privilege(r.oid, log.id, 'update') and r.rolname <> 'moothill_gate'
+       or has_table_privilege(r.oid, log.id, 'update, delete, truncate'))
   and not pg_has_role(r.oid, 'moothill_owner', 'member')
 union all
 select 'function mt.refuse_change() believes another role than moothill_jobs'
@@ -292,6 +294,22 @@ where not exists (
   select from pg_proc p
   where p.oid = 'mt.refuse_change()'::regprocedure and not p.prosecdef and p.proowner = 'moothill_owner'::regrole
     and p.prosrc ~ 'if current_user = ''moothill_jobs'' then' and p.prosrc ~ 'mt\.is_held' and p.prosrc ~ 'mt\.is_redaction');
+
+-- name: sealed_content
+-- What a tenant that encrypts writes is sealed: the trigger of each table with sealed columns stands, on all its parts.
+-- against: open content in a tenant that was promised none.
+select format('%s may hold open content of a tenant that encrypts: it lacks sealed_rows', c.oid::regclass) as fault
+from pg_proc p
+join pg_class r on r.relnamespace = 'moothill'::regnamespace and format('sealed_%s', r.relname) = p.proname
+join lateral (select r.oid as oid union all select i.inhrelid from pg_inherits i where i.inhparent = r.oid) c on true
+where p.pronamespace = 'mt'::regnamespace and p.prosecdef and p.prorettype = 'trigger'::regtype
+  and not exists (
+    select from pg_trigger t
+    where t.tgrelid = c.oid and t.tgname = 'sealed_rows' and t.tgtype = 23 and t.tgenabled in ('O', 'A')
+      and t.tgfoid = p.oid)
+union all
+select 'events may hold open content of a tenant that encrypts: mt.sealed_events() is gone'
+where to_regprocedure('mt.sealed_events()') is null;
 
 -- name: serving_role
 -- Operations run as moothill_app, never as an owner or a superuser.

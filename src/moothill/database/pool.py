@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,10 @@ from ..kernel.settings import Settings
 from .address import DatabaseUnreachable, connection_string, unreachable
 from .circuit import FAILURES, PROBE_SECONDS, Circuit
 from .denials import OperationDenied
+from .sealing.errors import TenantKeysChanged
+from .sealing.fields import SEALED
+from .sealing.ring import KeyRing
+from .sealing.wrapping import key_encryption_from
 from .sqlstate import SqlFailure, from_psycopg, translate
 from .transaction import PooledTransaction
 from .wire import Plans, Statement, Wire, WireConnection, compile_statement, is_stale_plan
@@ -40,6 +45,12 @@ _PROBE_TIMEOUT = timedelta(seconds=2)
 MOST_GATES = 10_000
 # A tenant that a session-level SET left on the connection, against all rules, is nobody's here.
 _NO_TENANT = compile_statement("reset app.current_tenant")
+_READ_ONLY = compile_statement("begin read only")
+_COMMIT = compile_statement("commit")
+_CONTEXT = compile_statement("select mt.set_context(%(tenant)s, %(actor)s, %(kind)s, %(milliseconds)s)")
+_KEYS = compile_statement(
+    "select number, wrapped, kek, state from tenant_keys where tenant_id = mt.tenant() order by number"
+)
 
 
 class PoolExhausted(Exhausted):
@@ -61,8 +72,11 @@ class ClockSkew(Unavailable):
 class Database:
     """A pool with tenant context, health and statistics."""
 
-    def __init__(self, dsn: str, settings: Settings) -> None:
+    def __init__(self, dsn: str, settings: Settings, *, own_keks: Path | None = None) -> None:
         self.settings = settings
+        self.ring = KeyRing(
+            key_encryption_from(settings, own_keks), self._keys_of, seconds=settings.encryption_cache.total_seconds()
+        )
         self._dsn = dsn
         self._pool: AsyncConnectionPool[WireConnection] | None = None
         self._gates: dict[UUID, asyncio.Semaphore] = {}
@@ -123,6 +137,7 @@ class Database:
     async def close(self) -> None:
         """Let running calls end, then close every connection."""
         await self.circuit.close()
+        await self.ring.close()
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
@@ -184,12 +199,16 @@ class Database:
     @asynccontextmanager
     async def begin(self, context: Context, *, single: bool) -> AsyncIterator[PooledTransaction]:
         """A transaction with tenant and actor set; rolled back unless finished."""
+        # Before a connection is taken: reading keys takes one too, and callers would wait for each other.
+        keys = await self.ring.of(context.tenant)
         async with self.connection(context.tenant) as connection:
             unit = PooledTransaction(
                 connection,
                 context,
                 single=single,
                 statement_timeout=self.settings.statement_timeout.total_seconds(),
+                keys=keys,
+                forget=lambda sought: self.ring.forget(context.tenant, sought),
             )
             try:
                 yield unit
@@ -197,6 +216,9 @@ class Database:
                 raise translate(failure, context.operation) from None
             finally:
                 await unit.abandon()
+                if unit.keys is not keys:
+                    # It changed the keys; whoever asked meanwhile was told the old ones.
+                    self.ring.forget(context.tenant)
         # Nobody waits for what the system does above all tenants (leases, cursors).
         if self.written is not None and unit.wrote and context.tenant != NOBODY:
             self.written(context.tenant)
@@ -209,14 +231,19 @@ class Database:
             request_id=context.request_id,
             options=CallOptions(reason=context.options.reason),
         )
-        try:
-            async with self.begin(call, single=False) as unit:
-                call.transaction = unit
-                rule, part = error.context.get("rule"), error.context.get("construct")
-                call.record(OperationDenied(operation=context.operation, code=error.code, rule=rule, part=part))
-                await unit.finish(call)
-        except MoothillError as failure:
-            _log.warning("denial_not_recorded", extra={"operation": context.operation, "code": failure.code})
+        rule, part = error.context.get("rule"), error.context.get("construct")
+        denied = OperationDenied(operation=context.operation, code=error.code, rule=rule, part=part)
+        for may_repeat in (True, False):
+            try:
+                async with self.begin(call, single=False) as unit:
+                    call.transaction, call.pending = unit, []
+                    call.record(denied)
+                    return await unit.finish(call)
+            except MoothillError as failure:
+                if not (may_repeat and failure.context.get("retry")):
+                    return _log.warning(
+                        "denial_not_recorded", extra={"operation": context.operation, "code": failure.code}
+                    )
 
     @asynccontextmanager
     async def system(self, tenant: UUID, slug: str = "") -> AsyncIterator[tuple[PooledTransaction, Context]]:
@@ -226,6 +253,32 @@ class Database:
         async with self.begin(call, single=False) as unit:
             call.transaction = unit
             yield unit, call
+
+    async def shown(self, tenant: UUID, table: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row of a tenant's table, read above all tenants, with what is encrypted in it as it was."""
+        sealed = SEALED[table]
+        keys = await self.ring.of(tenant)
+        identity = [row[name] for name in sealed.bound]
+        try:
+            opened = {name: keys.shown(sealed, name, identity, row[name]) for name in sealed.columns if name in row}
+        except TenantKeysChanged as error:
+            self.ring.forget(tenant, error.context.get("key"))
+            raise
+        return {**row, **opened}
+
+    async def _keys_of(self, tenant: UUID) -> list[dict[str, Any]]:
+        """The data keys of a tenant as they are stored, in a transaction of its own."""
+        timeout = max(1, int(self.settings.statement_timeout.total_seconds() * 1000))
+        context = {"tenant": tenant, "actor": NOBODY, "kind": "system", "milliseconds": timeout}
+        async with self.connection(tenant) as connection:
+            wire = connection.wire or Wire(connection)
+            try:
+                answers = await wire.trip([(_READ_ONLY, {}), (_CONTEXT, context), (_KEYS, {}), (_COMMIT, {})])
+            except psycopg.Error as error:
+                if not connection.closed:
+                    await connection.rollback()
+                raise translate(from_psycopg(error), "tenant_keys") from None
+        return answers[2][0]
 
     def statistics(self) -> dict[str, int]:
         """The pool's counters, as psycopg_pool names them."""

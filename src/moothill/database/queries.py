@@ -4,6 +4,7 @@
     -- One agent, whatever its status.
     -- returns: maybe
     -- errors: 23505 agent_exists
+    -- seals: agents.config, agents.metadata
     select ... where tenant_id = %(tenant)s and id = %(id)s;
 
 A service declares which it uses, and as what:
@@ -12,7 +13,8 @@ A service declares which it uses, and as what:
         agent_by_id: Maybe[Agent]
 
 Names and cardinalities are compared when the class is made; a test lets the server describe each
-statement and compares its columns with the row model. `%(tenant)s` is filled from the context.
+statement and compares its columns with the row model. `%(tenant)s` is filled from the context. What `seals` names
+is encrypted on its way in and out, in a tenant that encrypts (`sealing.statements`).
 
 What several statements of a file share, such as a long list of columns, is said once, before them:
 
@@ -35,12 +37,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..kernel.context import context
 from ..kernel.errors import Internal, MoothillError, all_errors
+from .sealing.fields import table_of
 from .sqlstate import SqlFailure, translate
 
 __all__ = ["Many", "Maybe", "One", "Queries", "Run", "Statement", "parse_queries", "statements"]
 
 T = TypeVar("T")
-_HEADER = re.compile(r"^-- (name|returns|errors):\s*(.+)$")
+_HEADER = re.compile(r"^-- (name|returns|errors|seals):\s*(.+)$")
 _DECLARED = re.compile(r"\s*([0-9A-Z]{5})\s+([a-z][a-z0-9_]*)\s*")
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
@@ -55,6 +58,7 @@ class Statement:
     sql: str
     errors: Mapping[str, str]
     place: str
+    seals: tuple[str, ...] = ()
 
 
 def parse_queries(text: str, place: str) -> Iterator[Statement]:
@@ -96,7 +100,13 @@ def parse_queries(text: str, place: str) -> Iterator[Statement]:
                 raise ValueError(f"{place}: {name}: write its errors as `-- errors: 23505 agent_exists`")
             declared[match[1]] = match[2]
         sql = "\n".join(lines[body_at:]).strip().rstrip(";")
-        yield Statement(name, " ".join(purpose), header["returns"], sql, declared, f"{place}:{name}")
+        seals = tuple(each.strip() for each in header.get("seals", "").split(",") if each.strip())
+        for each in seals:
+            try:
+                table_of(each)
+            except ValueError as error:
+                raise ValueError(f"{place}: {name}: {error}") from None
+        yield Statement(name, " ".join(purpose), header["returns"], sql, declared, f"{place}:{name}", seals)
 
 
 def _filled(text: str, fragments: Mapping[str, str]) -> str:
@@ -128,7 +138,10 @@ class _Query:
             raise Internal(f"{self.statement.place} was run outside of a transaction.")
         self._check(parameters)
         try:
-            return await call.transaction.fetch(self.statement.sql, {"tenant": call.tenant, **parameters})
+            values = {"tenant": call.tenant, **parameters}
+            if self.statement.seals:
+                return await call.transaction.fetch(self.statement.sql, values, self.statement.seals)
+            return await call.transaction.fetch(self.statement.sql, values)
         except SqlFailure as failure:
             raise self._declared(failure) from None
 
@@ -220,6 +233,8 @@ class Run(_Query):
             self._check(row)
         filled = [{"tenant": call.tenant, **row} for row in rows]
         try:
+            if self.statement.seals:
+                return await call.transaction.fetch_many(self.statement.sql, filled, self.statement.seals)
             return await call.transaction.fetch_many(self.statement.sql, filled)
         except SqlFailure as failure:
             raise self._declared(failure) from None

@@ -9,9 +9,10 @@ import logging
 import psycopg
 
 from ..kernel import errors
+from .sealing.errors import TenantKeysChanged
 from .wire import is_stale_plan
 
-__all__ = ["SqlFailure", "from_psycopg", "translate"]
+__all__ = ["KEYS_CHANGED", "SqlFailure", "from_psycopg", "translate"]
 
 # What `quota_move` raises: the name of the quota, its amount, what is used, what was asked for, and seconds to wait.
 QUOTA_STATE = "MQ001"
@@ -25,6 +26,8 @@ _WAYS_OUT = {
 }
 
 _log = logging.getLogger("moothill.database")
+# Our own: a value is not sealed as its tenant's keys want it (`mt.seals`).
+KEYS_CHANGED = "MT001"
 
 
 class SqlFailure(Exception):
@@ -108,6 +111,8 @@ def translate(failure: SqlFailure, place: str) -> errors.MoothillError:
     state = failure.sqlstate
     if state in ("40001", "40P01"):
         return SerialisationFailure(retry=True)
+    if state == KEYS_CHANGED:
+        return TenantKeysChanged(retry=True)
     if failure.is_stale:
         return SchemaChanged(retry=True)
     exact: dict[str, type[errors.MoothillError]] = {

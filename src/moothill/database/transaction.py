@@ -4,10 +4,11 @@ A `single` transaction sends COMMIT with its only statement too, so the whole ca
 trip. Tenant and actor are set inside the transaction by `mt.set_context`, which issues SET LOCAL.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -17,7 +18,11 @@ from ..kernel.errors import Conflict, Internal, OutcomeUnknown
 from ..kernel.events import EVENT_KINDS, PendingEvent, dumps
 from ..kernel.identifiers import uuid7
 from ..kernel.local import Remembered
-from .sqlstate import SqlFailure, TransactionFailed, from_psycopg, translate
+from .sealing.errors import TenantKeysChanged
+from .sealing.fields import OPEN_EVENTS, SEALED
+from .sealing.keys import TenantKeys
+from .sealing.statements import open_rows, seal_parameters
+from .sqlstate import KEYS_CHANGED, SqlFailure, TransactionFailed, from_psycopg, translate
 from .wire import Statement, Wire, WireConnection, compile_statement
 
 __all__ = ["PooledTransaction"]
@@ -43,7 +48,7 @@ on conflict (tenant_id, actor, operation, key) do update
 returning true as claimed
 """
 _READ_KEY = """
-select digest, result
+select actor, operation, key, digest, result
 from idempotency_keys
 where tenant_id = %(tenant)s and actor = %(actor)s and operation = %(operation)s and key = %(key)s
 """
@@ -52,6 +57,7 @@ update idempotency_keys
 set result = %(result)s::jsonb
 where tenant_id = %(tenant)s and actor = %(actor)s and operation = %(operation)s and key = %(key)s
 """
+_RESULT = ("idempotency_keys.result",)
 
 
 @lru_cache(maxsize=256)
@@ -71,15 +77,28 @@ class PooledTransaction:
         "_connection",
         "_depth",
         "_finished",
+        "_forget",
         "_over",
         "_prelude",
         "_single",
         "_started",
         "_statement_timeout",
         "_wire",
+        "keys",
     )
 
-    def __init__(self, connection: WireConnection, call: Context, *, single: bool, statement_timeout: float) -> None:
+    def __init__(
+        self,
+        connection: WireConnection,
+        call: Context,
+        *,
+        single: bool,
+        statement_timeout: float,
+        keys: TenantKeys | None = None,
+        forget: Callable[[int | None], None] = lambda sought: None,
+    ) -> None:
+        self.keys = keys or TenantKeys(call.tenant)
+        self._forget = forget
         self._connection = connection
         self._wire = connection.wire or Wire(connection)
         self._call = call
@@ -97,8 +116,26 @@ class PooledTransaction:
         """Whether it was committed and may have written."""
         return self._finished and self._started and not self._call.read_only
 
-    async def fetch(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    async def fetch(
+        self, sql: str, parameters: Mapping[str, Any], seals: tuple[str, ...] = ()
+    ) -> Sequence[Mapping[str, Any]]:
         """Run one statement, opening the transaction with the first."""
+        if not seals:
+            return await self._fetch(sql, parameters)
+        rows = await self._fetch(sql, seal_parameters(self.keys, seals, parameters))
+        try:
+            open_rows(self.keys, seals, rows)
+        except TenantKeysChanged as error:
+            self._forget(error.context.get("key"))
+            raise
+        return rows
+
+    def adopt(self, keys: TenantKeys) -> None:
+        """Seal with other keys from here on, which this transaction itself has made."""
+        self.keys = keys
+        self._forget(None)
+
+    async def _fetch(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         trip = [(compile_statement(sql), parameters)]
         if not self._single:
             return (await self._trip(trip))[0][0]
@@ -135,9 +172,11 @@ class PooledTransaction:
         if self._single and self._call.read_only:
             self._started = self._finished = False
 
-    async def fetch_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    async def fetch_many(self, sql: str, rows: Sequence[Mapping[str, Any]], seals: tuple[str, ...] = ()) -> int:
         """Run one statement for each set of parameters, in one round trip; how many rows were touched."""
         statement = compile_statement(sql)
+        if seals:
+            rows = [seal_parameters(self.keys, seals, row) for row in rows]
         return sum(count for _, count in await self._trip([(statement, row) for row in rows]))
 
     async def finish(self, context: Context) -> None:
@@ -180,14 +219,14 @@ class PooledTransaction:
         try:
             if await self.fetch(_CLAIM_KEY, values):
                 return None
-            rows = await self.fetch(_READ_KEY, values)
+            rows = await self.fetch(_READ_KEY, values, _RESULT)
         except SqlFailure as failure:
             raise translate(failure, "idempotency") from None
         return Remembered(rows[0]["digest"], rows[0]["result"])
 
     async def store_result(self, key: str, result: Any) -> None:
         """Keep the result for replays."""
-        await self.fetch(_STORE_RESULT, {**self._key_values(key), "result": dumps(result)})
+        await self.fetch(_STORE_RESULT, {**self._key_values(key), "result": dumps(result)}, _RESULT)
 
     async def abandon(self) -> None:
         """Roll back whatever was not committed; nothing runs in this transaction any more."""
@@ -217,7 +256,10 @@ class PooledTransaction:
             self._prelude.clear()
             answers = await self._wire.send(ready)
         except psycopg.Error as error:
-            raise from_psycopg(error) from None
+            failure = from_psycopg(error)
+            if failure.sqlstate == KEYS_CHANGED:
+                self._forget(None)
+            raise failure from None
         return answers[len(opening) :]
 
     def _context_values(self) -> dict[str, Any]:
@@ -238,9 +280,10 @@ class PooledTransaction:
 
     def _event_values(self, call: Context, event: PendingEvent) -> dict[str, Any]:
         real = call.principal.real_actor
+        id = uuid7()
         return {
             "tenant": call.tenant,
-            "id": uuid7(),
+            "id": id,
             "kind": event.kind,
             "version": event.version,
             "subject": event.subject,
@@ -252,6 +295,11 @@ class PooledTransaction:
             "operation": event.operation,
             "request": call.request_id,
             "reason": event.reason,
-            "payload": dumps(event.payload),
-            "changes": None if event.changes is None else dumps(event.changes),
+            "payload": self._logged("payload", id, event.payload, is_open=event.kind in OPEN_EVENTS),
+            "changes": self._logged("changes", id, event.changes),
         }
+
+    def _logged(self, column: str, id: UUID, value: Mapping[str, Any] | None, *, is_open: bool = False) -> Any:
+        if value is None or is_open:
+            return None if value is None else dumps(value)
+        return self.keys.stored(SEALED["events"], column, [id], dumps(value).encode())

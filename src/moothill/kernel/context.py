@@ -112,11 +112,13 @@ class CallOptions:
 class Transaction(Protocol):
     """What a body may do with the database: run named statements (see `database.queries`)."""
 
-    async def fetch(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """Run one statement; its rows as mappings."""
+    async def fetch(
+        self, sql: str, parameters: Mapping[str, Any], seals: tuple[str, ...] = ()
+    ) -> Sequence[Mapping[str, Any]]:
+        """Run one statement; its rows as mappings. `seals` names the encrypted fields among both."""
         ...
 
-    async def fetch_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    async def fetch_many(self, sql: str, rows: Sequence[Mapping[str, Any]], seals: tuple[str, ...] = ()) -> int:
         """Run one statement once per set of parameters in one round trip; rows affected."""
         ...
 

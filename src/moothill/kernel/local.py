@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
+from uuid import UUID
 
 from . import errors
 from .authority import authorise
@@ -78,6 +79,10 @@ class Transactions(Protocol):
 
     async def log_denial(self, context: Context, error: errors.MoothillError) -> None:
         """Record a refusal in a transaction of its own."""
+        ...
+
+    async def shown(self, tenant: UUID, table: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row of a tenant's table, read above all tenants, with what is encrypted in it as it was."""
         ...
 
 

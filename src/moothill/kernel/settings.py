@@ -166,6 +166,16 @@ class Settings(BaseModel):
     oidc_leeway: Annotated[Duration, Field(ge=timedelta(0), le=timedelta(minutes=5))] = Field(
         timedelta(seconds=30), description="How far the clocks of issuer and server may be apart."
     )
+    kek_file: Path | None = Field(
+        None, description="File of key-encryption keys, `id:base64` a line, the first in use; mode 0600."
+    )
+    keks: SecretStr | None = Field(None, description="Key-encryption keys themselves, separated by commas.")
+    kms: str | None = Field(
+        None, description="What makes a client of a key service, as `module:attribute`, instead of keys at hand."
+    )
+    encryption_cache: Annotated[Timeout, Field(ge=timedelta(seconds=1), le=timedelta(hours=1))] = Field(
+        timedelta(minutes=5), description="How long a process keeps a tenant's unwrapped data keys."
+    )
 
     rate_limit: int = Field(600, ge=1, description="Calls a minute allowed to one key.")
     body_limit: int = Field(4_194_304, ge=1024, description="Largest HTTP request body, in bytes.")

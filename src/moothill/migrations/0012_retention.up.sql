@@ -1254,8 +1254,8 @@ begin
   for line, key in execute format(
     'select (to_jsonb(t) - %L::text[])::text, jsonb_build_object(%s) from moothill.%I t '
     'where t.%I = $1 and %s order by %s limit $2',
-    -- A digest of a secret is a secret.
-    case wanted when 'api_keys' then '{digest}' else '{}' end,
+    -- A digest of a secret is a secret, and so is a wrapped key.
+    case wanted when 'api_keys' then '{digest}' when 'tenant_keys' then '{wrapped}' else '{}' end,
     (select string_agg(format('%L, t.%I', k, k), ', ') from unnest(names) as k),
     wanted, one.tenant_column, case after when '{}' then 'true' else format('(%s) > (%s)', keys, place) end, keys)
     using mt.tenant(), size

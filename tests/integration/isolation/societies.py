@@ -100,6 +100,12 @@ _BEHIND: Mapping[str, LiteralString] = {
         update moothill.job_queue set holder = %(marker)s, epoch = 7, due_at = now() + interval '1 hour'
         where tenant_id = %(tenant)s
     """,
+    # None is active: nobody here has what unwraps them.
+    "tenant_keys": """
+        insert into moothill.tenant_keys (tenant_id, number, wrapped, kek, state)
+        select %(tenant)s, number, convert_to(%(marker)s, 'UTF8'), 'isolation', 'retired'
+        from generate_series(1, 2) as number
+    """,
     # Old enough to be forgotten, by their own society's schedule only.
     "idempotency_keys": """
         update moothill.idempotency_keys set claimed_at = now() - interval '2 days' where tenant_id = %(tenant)s

@@ -160,8 +160,9 @@ LOST: dict[str, tuple[list[str], str]] = {
 }
 SOAK = bool(os.environ.get("MOOTHILL_SOAK"))
 # What the attacks cannot show: they come as the application's role by themselves, and rows of no tenant are nobody's;
-# limits of a role hold for those who log in as it, which `test_untrusted_role.py` does.
-ELSEWHERE = {"serving_role", "bounded_sql"}
+# limits of a role hold for those who log in as it, which `test_untrusted_role.py` does; and no society here encrypts,
+# which those of `tests/integration/encryption` do.
+ELSEWHERE = {"serving_role", "bounded_sql", "sealed_content"}
 
 
 @pytest.mark.parametrize("name", LOST)

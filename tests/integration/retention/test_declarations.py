@@ -5,6 +5,7 @@ from tests.integration.retention.house import House
 # Tables that the application fills and never empties, and why they need no class.
 KEPT = {
     "agents": "the agents themselves; erasure empties them",
+    "tenant_keys": "a few for each tenant; they go with it, and nothing sealed can be read without them",
     "service_accounts": "a few for each tenant; the logs name them",
     "legal_holds": "who held what, and who released it: kept like the reports of erasures",
     "tenant_privacy": "one row for each tenant",

@@ -18,6 +18,7 @@ GROUPS: dict[str, str] = {
     "audit": "The audit: who changed what, from what to what, and as whom.",
     "capabilities": "What agents can do, under which names, how surely, and what shows it.",
     "erasure": "Erasure: remove an agent or a tenant for good, with a signed report of what went.",
+    "encryption": "Encryption of a tenant's content: keys of its own, wrapped by one that the database never sees.",
     "events": "The log of writes: what happened, in an order that readers can resume.",
     "jobs": "Long work that runs in the background, and what runs by itself.",
     "keys": "API keys: issue, list, rotate, revoke; find and end those that leaked.",

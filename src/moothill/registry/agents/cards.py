@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 
@@ -22,6 +23,7 @@ _MADE = "application/json"
 
 
 class _Card(BaseModel):
+    agent_id: UUID
     media_type: str
     content: bytes
 

@@ -1,6 +1,7 @@
 -- name: activity
 -- Events about an agent and events by it, newest first.
 -- returns: many
+-- seals: events.payload
 select id, kind, version, occurred_at, subject, coalesce(subjects, '{}') as subjects, actor, actor_kind, actor_name,
        real_actor, operation, request, reason, payload
 from (

@@ -1,6 +1,7 @@
 -- name: move
 -- Move an agent into a status, if it may come from where it is.
 -- returns: maybe
+-- seals: agents.config, agents.metadata
 with old as (
   select id as old_id, status as old_status
   from agents
@@ -19,6 +20,7 @@ from moved;
 -- name: deactivate
 -- Deactivate an agent that is not.
 -- returns: maybe
+-- seals: agents.config, agents.metadata
 with moved as (
 update agents
 set deactivated_at = now(), status = 'offline', status_reason = %(reason)s, active_tasks = 0, queued_tasks = 0,
@@ -31,6 +33,7 @@ select moved.* from moved cross join counted;
 -- name: reactivate
 -- Bring a deactivated agent back.
 -- returns: maybe
+-- seals: agents.config, agents.metadata
 with moved as (
 update agents
 set deactivated_at = null, status_reason = null, updated_at = now(), version = version + 1

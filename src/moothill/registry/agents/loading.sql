@@ -8,6 +8,7 @@ where tenant_id = %(tenant)s and agent_id = any(%(keys)s::text[]);
 -- name: put
 -- Register the agents of a catalogue, or write what it says of them now; state, counters and standing stay.
 -- returns: many
+-- seals: agents.metadata
 with put as (
 insert into agents (
   tenant_id, id, agent_id, name, description, type, model_family, model_version, specialisations, tags, provider, url,
@@ -62,6 +63,7 @@ on conflict (tenant_id, kind, tag, agent_id) do nothing;
 -- name: keep_cards
 -- Keep agent cards, byte for byte; of the other agents named, what was kept is no longer theirs.
 -- returns: run
+-- seals: agent_cards.content
 with given as (
   select r.agent_id, r.media_type, decode(r.content, 'base64') as content, decode(r.sha256, 'hex') as sha256
   from jsonb_to_recordset(%(rows)s::jsonb) as r (agent_id uuid, media_type text, content text, sha256 text)

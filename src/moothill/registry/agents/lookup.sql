@@ -1,6 +1,7 @@
 -- name: by_reference
 -- One agent by id or its own key, whatever its status.
 -- returns: maybe
+-- seals: agents.config, agents.metadata
 select {agent}
 from agents
 where tenant_id = %(tenant)s and (agent_id = %(key)s or id = %(id)s::uuid)
@@ -10,6 +11,7 @@ limit 1;
 -- name: by_key
 -- One agent by its own key, whatever its status.
 -- returns: maybe
+-- seals: agents.config, agents.metadata
 select {agent}
 from agents
 where tenant_id = %(tenant)s and agent_id = %(key)s;

@@ -150,7 +150,7 @@ async def update(
         values[name] = dumps(given[name]) if name in given else None
     for name in ("tags", "specialisations"):
         values[name] = _once(given[name]) if name in given else None
-    changed = await sql.update(id=found.id, version=version, sets_url=sets_url, **values)
+    changed = await sql.update(id=found.id, agent_id=found.agent_id, version=version, sets_url=sets_url, **values)
     if changed is None:
         current = await find_live_agent(str(found.id))
         raise AgentChanged(

@@ -2,6 +2,7 @@
 -- Register an agent, if the tenant's quota leaves room.
 -- returns: one
 -- errors: 23505 agent_exists
+-- seals: agents.config, agents.metadata
 with made as (
   insert into agents (
   tenant_id, id, agent_id, name, description, type, status, model_family, model_version, specialisations, tags,
@@ -42,6 +43,7 @@ on conflict (tenant_id, kind, tag, agent_id) do nothing;
 -- name: update
 -- Change the record of an agent, if it still has the version that was read; null leaves a field as it is.
 -- returns: maybe
+-- seals: agents.config, agents.metadata
 update agents
 set name = coalesce(%(name)s, name),
     description = coalesce(%(description)s, description),
@@ -56,5 +58,6 @@ set name = coalesce(%(name)s, name),
     metadata = coalesce(%(metadata)s::jsonb, metadata),
     updated_at = now(),
     version = version + 1
-where tenant_id = %(tenant)s and id = %(id)s and version = %(version)s and deactivated_at is null
+where tenant_id = %(tenant)s and id = %(id)s and agent_id = %(agent_id)s and version = %(version)s
+  and deactivated_at is null
 returning {agent};

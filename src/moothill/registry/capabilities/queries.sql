@@ -14,6 +14,7 @@
 -- name: by_id
 -- One capability.
 -- returns: maybe
+-- seals: capabilities.metadata
 select {capability}
 from capabilities c
 {with_agent}
@@ -22,6 +23,7 @@ where c.tenant_id = %(tenant)s and c.id = %(id)s;
 -- name: by_name
 -- One capability of an agent, by its canonical name.
 -- returns: maybe
+-- seals: capabilities.metadata
 select {capability}
 from capabilities c
 {with_agent}
@@ -43,6 +45,7 @@ limit 200;
 -- name: page_by_observation
 -- Capabilities in the order in which they were added.
 -- returns: many
+-- seals: capabilities.metadata
 select {capability}
 from capabilities c
 {with_agent}
@@ -55,6 +58,7 @@ limit %(size)s;
 -- name: page_by_confidence
 -- Capabilities, the surest first.
 -- returns: many
+-- seals: capabilities.metadata
 select {capability}
 from capabilities c
 {with_agent}
@@ -69,6 +73,7 @@ limit %(size)s;
 -- Change a capability, if it still has the version that was read; null leaves a field as it is.
 -- returns: maybe
 -- errors: 23505 capability_exists
+-- seals: capabilities.metadata
 with c as (
   update capabilities
   set name = coalesce(%(name)s, name),
@@ -93,6 +98,7 @@ from c
 -- name: judge
 -- Record that somebody checked a capability, if it may come from where it is.
 -- returns: maybe
+-- seals: capabilities.metadata
 with c as (
   update capabilities
   set validation_status = %(status)s, updated_at = now(), version = version + 1
@@ -106,6 +112,7 @@ from c
 -- name: demonstrate
 -- Count a demonstration; sums are kept, so the mean is exact.
 -- returns: maybe
+-- seals: capabilities.metadata
 with c as (
   update capabilities
   set demonstration_count = demonstration_count + 1,
@@ -122,6 +129,7 @@ from c
 -- name: remove
 -- Take a capability from its agent; labels and evidence go with it.
 -- returns: maybe
+-- seals: capabilities.metadata
 with c as (
   delete from capabilities
   where tenant_id = %(tenant)s and id = %(id)s
@@ -135,6 +143,7 @@ cross join counted;
 -- name: evidence
 -- Evidence of a capability, oldest first.
 -- returns: many
+-- seals: capability_evidence.sentence
 select id, capability_id as capability, chunk_id, chunk_type, mention, sentence, start_position, end_position, method,
        confidence, created_at
 from capability_evidence

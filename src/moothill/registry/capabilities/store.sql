@@ -9,6 +9,7 @@ where tenant_id = %(tenant)s and agent_id = %(agent)s;
 -- Add capabilities to agents.
 -- returns: many
 -- errors: 23505 capability_exists
+-- seals: capabilities.metadata
 with c as (
   insert into capabilities (
     tenant_id, id, agent_id, type, name, canonical_name, description, aliases, tags, confidence,
@@ -111,6 +112,7 @@ where e.tenant_id = %(tenant)s and a.tenant_id = %(tenant)s
 -- name: show
 -- Record evidence; a mention that is known stays as it is.
 -- returns: run
+-- seals: capability_evidence.sentence
 insert into capability_evidence (
   tenant_id, id, capability_id, chunk_id, chunk_type, mention, sentence, start_position, end_position, method,
   confidence)
@@ -126,6 +128,7 @@ on conflict (tenant_id, capability_id, chunk_id, mention) do nothing;
 -- name: of_agents
 -- Capabilities of agents, rejected ones apart, for cards.
 -- returns: many
+-- seals: capabilities.metadata
 select {capability}
 from capabilities c
 {with_agent}

@@ -10,6 +10,7 @@ from events e
 -- name: page
 -- Writes of this tenant, newest first.
 -- returns: many
+-- seals: events.payload, events.changes
 {entry}
 where e.tenant_id = %(tenant)s and e.id < %(before)s
   and (%(since)s::timestamptz is null
@@ -26,6 +27,7 @@ limit %(size)s;
 -- name: page_of_subject
 -- Writes on one thing, newest first.
 -- returns: many
+-- seals: events.payload, events.changes
 {entry}
 where e.tenant_id = %(tenant)s and (e.subject = %(subject)s or %(subject)s::uuid = any (e.subjects))
   and e.id < %(before)s
@@ -43,5 +45,6 @@ limit %(size)s;
 -- name: one
 -- One write.
 -- returns: maybe
+-- seals: events.payload, events.changes
 {entry}
 where e.tenant_id = %(tenant)s and e.id = %(id)s and {own};

@@ -1,12 +1,16 @@
 """Everything of a tenant, as it is in one moment: pages of one transaction that sees one snapshot."""
 
+import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from pydantic import BaseModel
 
 from ...database.queries import Many, Queries
+from ...database.sealing.errors import ValueShredded
+from ...database.sealing.fields import SEALED
+from ...database.transaction import PooledTransaction
 from ...kernel.context import Context, context
 from ...kernel.events import dumps
 from ...kernel.local import LocalExecutor, entered
@@ -17,6 +21,8 @@ from .models import Exported, ExportPiece, TableDigest
 __all__ = ["snapshot"]
 
 _ROWS = 1_000
+# How sealed bytes begin, in the hexadecimal digits of JSON: `$sealed`, NUL, 1.
+_SEALED_BYTES = "\\\\x247365616c65640001"
 # A door may be ahead of a slow reader by a few hundred pieces.
 _BYTES = 131_072
 
@@ -96,10 +102,26 @@ async def _pieces(call: Context) -> AsyncIterator[ExportPiece]:
                 page = await sql.page(relation=table.relation, after=dumps(after), size=_ROWS, most_bytes=_BYTES)
             if not page:
                 break
-            lines = [row.line for row in page]
+            lines = [_opened(call, table.relation, row.line) for row in page]
             digest.add(lines)
             done += len(lines)
             after = page[-1].key
             yield ExportPiece(table=table.relation, lines=lines, done=done, total=total)
         manifest[table.relation] = TableDigest(rows=digest.rows, sha256=digest.sha256)
     yield ExportPiece(table="", done=done, total=total, manifest=manifest)
+
+
+def _opened(call: Context, relation: str, line: str) -> str:
+    """A row as its tenant reads it: what is sealed in it comes out open, but for what was shredded."""
+    sealed = SEALED.get(relation)
+    if sealed is None or ("$sealed" not in line and _SEALED_BYTES not in line):
+        return line
+    assert isinstance(call.transaction, PooledTransaction)
+    row = json.loads(line)
+    identity = [row[name] for name in sealed.bound]
+    for name, kind in sealed.columns.items():
+        value = bytes.fromhex(row[name][2:]) if kind == "bytes" and row[name] else row[name]
+        with suppress(ValueShredded):
+            shown = call.transaction.keys.shown(sealed, name, identity, value)
+            row[name] = "\\x" + shown.hex() if isinstance(shown, bytes) else shown
+    return json.dumps(row, ensure_ascii=False)

@@ -1,6 +1,7 @@
 -- name: oldest
 -- Events of this tenant behind a place, oldest first, below the horizon.
 -- returns: many
+-- seals: events.payload
 select e.id, e.incarnation, e.txid, e.kind, e.version, e.occurred_at, e.subject, e.subjects, e.actor, e.actor_kind,
        e.actor_name, e.real_actor, e.operation, e.request, e.reason, e.payload
 from events e
@@ -18,6 +19,7 @@ limit %(size)s;
 -- name: newest
 -- Events of this tenant before a place, newest first, below the horizon.
 -- returns: many
+-- seals: events.payload
 select e.id, e.incarnation, e.txid, e.kind, e.version, e.occurred_at, e.subject, e.subjects, e.actor, e.actor_kind,
        e.actor_name, e.real_actor, e.operation, e.request, e.reason, e.payload
 from events e
@@ -35,6 +37,7 @@ limit %(size)s;
 -- name: oldest_of_subject
 -- Likewise of one subject, alone or among others, oldest first; each half has an index of its own.
 -- returns: many
+-- seals: events.payload
 select e.id, e.incarnation, e.txid, e.kind, e.version, e.occurred_at, e.subject, e.subjects, e.actor, e.actor_kind,
        e.actor_name, e.real_actor, e.operation, e.request, e.reason, e.payload
 from (
@@ -60,6 +63,7 @@ limit %(size)s;
 -- name: newest_of_subject
 -- Likewise, newest first.
 -- returns: many
+-- seals: events.payload
 select e.id, e.incarnation, e.txid, e.kind, e.version, e.occurred_at, e.subject, e.subjects, e.actor, e.actor_kind,
        e.actor_name, e.real_actor, e.operation, e.request, e.reason, e.payload
 from (
@@ -85,6 +89,7 @@ limit %(size)s;
 -- name: by_id
 -- One event.
 -- returns: maybe
+-- seals: events.payload
 select e.id, e.incarnation, e.txid, e.kind, e.version, e.occurred_at, e.subject, e.subjects, e.actor, e.actor_kind,
        e.actor_name, e.real_actor, e.operation, e.request, e.reason, e.payload
 from events e

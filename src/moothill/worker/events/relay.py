@@ -22,6 +22,7 @@ import orjson
 from pydantic import BaseModel
 
 from ...database.queries import Many, One, Queries
+from ...database.sealing.errors import KeyEncryptionMissing, KeyEncryptionUnavailable
 from ...kernel.context import Context
 from ...kernel.errors import Unavailable
 from ...kernel.events import Event
@@ -248,7 +249,8 @@ class Relay:
             "is_wide": is_wide,
         }
         try:
-            await self._handle(lane.handler, row.tenant_id, row.event(), reign, partial(sql.take, **told))
+            event = await self._shown(row.tenant_id, row.event())
+            await self._handle(lane.handler, row.tenant_id, event, reign, partial(sql.take, **told))
         except StaleEpoch:
             raise
         except Exception as error:
@@ -274,6 +276,7 @@ class Relay:
             if event is not None and event.kind == _ERASED:
                 event = None
             try:
+                event = await self._shown(row.tenant_id, event) if event is not None else None
                 await self._handle(lane.handler, row.tenant_id, event, reign, partial(sql.retry, **told))
             except StaleEpoch:
                 raise
@@ -313,6 +316,12 @@ class Relay:
         async with self._free:
             await retried(attempt)
 
+    async def _shown(self, tenant: UUID, event: Event) -> Event:
+        """The event with its payload as it was, where the tenant encrypts."""
+        row = {"id": event.id, "payload": event.payload}
+        shown = await retried(lambda: self._runtime.database.shown(tenant, "events", row))
+        return event.model_copy(update={"payload": shown["payload"]})
+
     async def _call(self, handler: Handler, event: Event, call: Context) -> None:
         service = handler.service(LocalExecutor(self._runtime, call.principal, door="worker"))
         seconds = self._pace.handler_time.total_seconds()
@@ -335,14 +344,31 @@ class Relay:
     ) -> None:
         identity = {"handler": handler.name, "tenant": str(tenant), "event": str(event.id) if event else ""}
         _log.warning("event_not_handled", extra={**identity, "attempts": attempts}, exc_info=error)
+        dead = None
+        if last and event is not None:
+            dead = EventDeadLettered(
+                handler=handler.name, kind_handled=event.kind, attempts=attempts, error=describe(error)
+            )
+        try:
+            noted = await self._noted(handler, tenant, event, note, dead)
+        except (KeyEncryptionMissing, KeyEncryptionUnavailable) as unsealed:
+            # No event can be written in a tenant whose key cannot be had; others must not wait for it.
+            _log.warning("dead_letter_not_recorded", extra={**identity, "code": unsealed.code})
+            noted = await self._noted(handler, tenant, event, note, None)
+        if noted and dead is not None:
+            _log.error("event_dead", extra=identity)
+
+    async def _noted(
+        self,
+        handler: Handler,
+        tenant: UUID,
+        event: Event | None,
+        note: Callable[[], Awaitable[bool]],
+        dead: EventDeadLettered | None,
+    ) -> bool:
         async with acting(self._runtime, system(tenant), handler.name) as call:
             # False: it was handled meanwhile, since its commit went through though we did not hear of it.
             noted = await note()
-            if noted and last and event is not None:
-                call.record(
-                    EventDeadLettered(
-                        handler=handler.name, kind_handled=event.kind, attempts=attempts, error=describe(error)
-                    ),
-                    subject=event.id,
-                )
-                _log.error("event_dead", extra=identity)
+            if noted and dead is not None and event is not None:
+                call.record(dead, subject=event.id)
+            return noted

@@ -57,6 +57,7 @@ class ScheduleState(BaseModel):
 class TakenJob(BaseModel):
     """A job that a runner has claimed, with all that running it takes."""
 
+    id: UUID
     operation: str
     arguments: dict[str, Any]
     state: Literal["waiting", "running", "completed", "failed", "cancelled"]

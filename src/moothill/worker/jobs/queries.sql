@@ -1,6 +1,7 @@
 -- name: insert
 -- A new job of this tenant.
 -- returns: one
+-- seals: jobs.arguments
 insert into jobs (tenant_id, id, operation, arguments, actor, actor_kind, actor_name, real_actor, real_actor_name, scopes,
                   request, reason)
 values (%(tenant)s, %(id)s, %(operation)s, %(arguments)s::jsonb, %(actor)s, %(actor_kind)s, %(actor_name)s, %(real_actor)s,

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from ...database.queries import Maybe, One, Queries
 from ...kernel.catalogue import find_operation
 from ...kernel.context import Actor, CallOptions, Context, Principal
-from ...kernel.errors import Conflict, Internal, MoothillError
+from ...kernel.errors import Conflict, Internal, MoothillError, NotFound
 from ...kernel.events import dumps
 from ...kernel.local import LocalExecutor, Runtime, entered
 from ...kernel.nudges import Bell
@@ -134,7 +134,11 @@ class JobRunner:
                 _log.warning("claim_not_kept", extra={"job": str(claim.job_id), "code": error.code})
 
     async def _do(self, claim: _Claim, stopping: asyncio.Event) -> None:
-        job = await retried(lambda: self._begin(claim))
+        try:
+            job = await retried(lambda: self._begin(claim))
+        except NotFound as error:
+            # Its arguments are encrypted by a key that was destroyed.
+            return await self._give_up(claim, error)
         if job is None:
             return
         tries = claim.attempts
@@ -243,9 +247,12 @@ class JobRunner:
         if again:
             pause = self._pace.retry_after(tries).total_seconds()
             return await self._give_back(claim, describe(error), seconds=pause, tried=True)
-        async with acting(self._runtime, _system_of(claim), "jobs.run", request=job.request) as call:
-            if await sql.fail(id=claim.job_id, message=describe(error)) is not None:
-                call.record(JobFailed(operation=job.operation, message=describe(error)), subject=claim.job_id)
+        await self._give_up(claim, error, request=job.request)
+
+    async def _give_up(self, claim: _Claim, error: Exception, *, request: UUID | None = None) -> None:
+        async with acting(self._runtime, _system_of(claim), "jobs.run", request=request) as call:
+            if (operation := await sql.fail(id=claim.job_id, message=describe(error))) is not None:
+                call.record(JobFailed(operation=operation, message=describe(error)), subject=claim.job_id)
             await sql.remove(id=claim.job_id, epoch=claim.epoch)
 
 

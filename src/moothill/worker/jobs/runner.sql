@@ -17,16 +17,18 @@ select jobs_queue_check(%(id)s, %(epoch)s) as held;
 -- name: begin
 -- Mark a claimed job as running; no row when it is at its end.
 -- returns: maybe
+-- seals: jobs.arguments, jobs.cursor
 update jobs
 set state = 'running', attempts = %(attempts)s, started_at = coalesce(started_at, now())
 where tenant_id = %(tenant)s and id = %(id)s and state in ('waiting', 'running')
-returning operation, arguments, state, cursor, actor, actor_kind, actor_name, real_actor, real_actor_name, scopes, request,
+returning id, operation, arguments, state, cursor, actor, actor_kind, actor_name, real_actor, real_actor_name, scopes, request,
           reason;
 
 -- name: place
 -- Where the next step of a running job goes on; no row when it does not run any more.
 -- returns: maybe
-select operation, arguments, state, cursor, actor, actor_kind, actor_name, real_actor, real_actor_name, scopes, request,
+-- seals: jobs.arguments, jobs.cursor
+select id, operation, arguments, state, cursor, actor, actor_kind, actor_name, real_actor, real_actor_name, scopes, request,
        reason
 from jobs
 where tenant_id = %(tenant)s and id = %(id)s and state = 'running';
@@ -34,6 +36,7 @@ where tenant_id = %(tenant)s and id = %(id)s and state = 'running';
 -- name: progress
 -- Write down a step, in its own transaction; no row when the job was cancelled meanwhile.
 -- returns: maybe
+-- seals: jobs.cursor
 update jobs
 set state = %(state)s, cursor = %(cursor)s::jsonb, done = %(done)s, total = %(total)s, message = %(message)s, attempts = 0,
     ended_at = case when %(state)s = 'completed' then now() end
