@@ -50,7 +50,8 @@ _SKELETON = """\
 -- 1. create table moothill.x (tenant_id uuid not null, ..., named constraints, primary key (tenant_id, id));
 --    select mt.distribute('moothill.x');  (mt.reference for a table without tenants)
 -- 2. An index for every foreign key; every unique index starts with tenant_id.
--- 3. select mt.protect('moothill.x'); rows that pile up: mt.retain; columns that name agents: mt.trace
+-- 3. select mt.protect('moothill.x'); rows that pile up: mt.retain; columns that name agents: mt.trace;
+---    contents that nobody searches: mt.seals, and a line in database/sealing/fields.py
 -- 4. Grants to moothill_app, moothill_readonly and moothill_auditor: only what is used. To moothill_sql, columns
 --    that agents may ask in SQL, and no secret among them.
 -- 5. A comment on the table, each column and each function.
