@@ -158,7 +158,9 @@ async def test_a_token_that_does_not_fit_opens_nothing(
     assert isinstance(error, Unauthenticated)
 
 
-@pytest.mark.parametrize("end", [str(int(time.time()) + 600), 10**18, float(int(time.time()) + 600)])
+@pytest.mark.parametrize(
+    "end", [str(int(time.time()) + 600), 10**18, float(int(time.time()) + 600)], ids=["text", "far", "fraction"]
+)
 async def test_an_end_may_be_written_oddly_and_holds(gate: TokenGate, issuer: Issuer, tenant: str, end: Any) -> None:
     found = await gate.authenticate(issuer.token(moothill_tenant=tenant, exp=end))
     assert found.key_expires_at is not None
