@@ -19,7 +19,8 @@ from moothill.database.embedded import EmbeddedServer
 from moothill.database.pool import Database
 from moothill.kernel.errors import MoothillError
 from moothill.kernel.settings import Settings
-from tests.conftest import DATABASE
+from tests.conftest import DATABASE, DatabaseFactory
+from tests.integration.database.conftest import administrator
 
 
 class Line:
@@ -131,6 +132,19 @@ async def test_while_the_database_is_gone_calls_fail_at_once_and_soon_after_it_i
             assert told == ["database_circuit_opened", "database_circuit_half_open"]
         finally:
             await database.close()
+
+
+async def test_a_server_that_is_full_is_there_and_one_that_nobody_finds_is_not(
+    server: EmbeddedServer, settings: Settings, fresh_database: DatabaseFactory
+) -> None:
+    """A full server must not shut those out who have a connection already."""
+    name = await fresh_database()
+    full = Database(server.dsn("app", name), settings)
+    assert await full._answers()
+    async with administrator(server) as admin:
+        await admin.execute(f'alter database "{name}" connection limit 0'.encode())
+    assert await full._answers()
+    assert not await Database("host=127.0.0.1 port=1 dbname=x user=y", settings)._answers()
 
 
 class Server:
