@@ -199,13 +199,13 @@ async def _ask(tenants: list[_Tenant], admin_dsn: str | None) -> tuple[list[floa
     alone: list[float] = []
     plans: Counter[str] = Counter()
     right = asked = 0
-    async with AsyncExitStack() as stack:
-        peers = [await _peer(stack, admin_dsn, tenant) for tenant in tenants]
-        for tenant, peer in zip(tenants, peers, strict=True):
-            for query in range(min(3, len(tenant.cloud.queries))):
-                await tenant.moot.search.find(vector=tenant.cloud.queries[query].tolist(), limit=NEAREST)
-                await peer(tenant.cloud.queries[query])
-        for tenant, peer in zip(tenants, peers, strict=True):
+    for tenant in tenants:
+        # One peer at a time: a hundred tenants' would be more connections than a server allows.
+        async with AsyncExitStack() as stack:
+            peer = await _peer(stack, admin_dsn, tenant)
+            for query in tenant.cloud.queries[:3]:
+                await tenant.moot.search.find(vector=query.tolist(), limit=NEAREST)
+                await peer(query)
             for number, query in enumerate(tenant.cloud.queries):
                 given = query.tolist()
                 began = time.perf_counter()

@@ -54,6 +54,7 @@ class Schedule:
     method: str
     every: timedelta
     per_tenant: bool
+    prepare: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +73,17 @@ SCHEDULES: dict[str, Schedule] = {}
 HANDLERS: dict[str, Handler] = {}
 
 
-def scheduled(*, every: timedelta, per_tenant: bool = False) -> Callable[[F], F]:
+def scheduled(*, every: timedelta, per_tenant: bool = False, prepare: str | None = None) -> Callable[[F], F]:
     """Let the worker run this method by itself, by one process at a time.
 
     The method takes no parameters and runs in a transaction as the system; `per_tenant` runs it
     once for each active tenant, in that tenant. A run that fails is logged and tried again at the next turn.
+    `prepare` names the method for what takes long (network calls, heavy computing): it runs before BEGIN, and
+    what it returns is `context().prepared`.
     """
 
     def mark(method: F) -> F:
-        method.__moothill_schedule__ = (every, per_tenant)  # type: ignore[attr-defined]
+        method.__moothill_schedule__ = (every, per_tenant, prepare)  # type: ignore[attr-defined]
         return method
 
     return mark
@@ -129,7 +132,10 @@ class Service:
                 check_operation(member)
                 found[member.verb] = member
             elif marked := getattr(member, "__moothill_schedule__", None):
-                schedules[f"{group}.{name}"] = Schedule(f"{group}.{name}", cls, name, *marked)
+                schedule = Schedule(f"{group}.{name}", cls, name, *marked)
+                if schedule.prepare is not None and not hasattr(cls, schedule.prepare):
+                    raise TypeError(f"{schedule.name} is prepared by {schedule.prepare}, which does not exist")
+                schedules[schedule.name] = schedule
             elif kinds := getattr(member, "__moothill_handles__", None):
                 handlers[f"{group}.{name}"] = Handler(f"{group}.{name}", cls, name, kinds)
         named = {operation.name: operation for operation in found.values()}

@@ -14,7 +14,7 @@ from ..kernel.local import RETRIES, LocalExecutor, Runtime, entered
 from ..kernel.nudges import Nudges
 from ..kernel.service import Service
 
-__all__ = ["acting", "describe", "nudges_of", "retried", "system"]
+__all__ = ["acting", "describe", "nudges_of", "preparing", "retried", "system"]
 
 T = TypeVar("T")
 _LONGEST_DESCRIPTION = 500
@@ -49,16 +49,8 @@ async def acting(
         request: id of the call that all this goes back to.
         reason: why, as that caller said.
     """
-    call = Context(
-        principal=principal,
-        operation=operation,
-        request_id=request or uuid7(),
-        options=CallOptions(reason=reason),
-        door="worker",
-        cursor=cursor,
-        prepared=prepared,
-        owner=runtime,
-    )
+    call = _context(principal, operation, cursor, request, reason)
+    call.prepared, call.owner = prepared, runtime
     async with runtime.database.begin(call, single=single) as unit:
         call.transaction = unit
         try:
@@ -68,6 +60,33 @@ async def acting(
         finally:
             call.transaction = None
     runtime.committed(call)
+
+
+async def preparing(
+    body: Callable[[], Awaitable[T]],
+    principal: Principal,
+    operation: str,
+    *,
+    cursor: Mapping[str, Any] | None = None,
+    request: UUID | None = None,
+    reason: str | None = None,
+) -> T:
+    """What the phase before a step's transaction gives; its arguments are those of `acting`."""
+    with entered(_context(principal, operation, cursor, request, reason)):
+        return await body()
+
+
+def _context(
+    principal: Principal, operation: str, cursor: Mapping[str, Any] | None, request: UUID | None, reason: str | None
+) -> Context:
+    return Context(
+        principal=principal,
+        operation=operation,
+        request_id=request or uuid7(),
+        options=CallOptions(reason=reason),
+        door="worker",
+        cursor=cursor,
+    )
 
 
 async def retried(attempt: Callable[[], Awaitable[T]]) -> T:

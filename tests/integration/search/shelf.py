@@ -1,8 +1,9 @@
 """A tenant seen through the writing side of search, as the other subsystems use it."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from moothill.moot import Moot
 from moothill.registry.search import Search, SearchEntry, Vectors, filling
 from moothill.registry.search.providers import Providers, providers_of
 from moothill.registry.search.statements import sql
-from moothill.worker.acting import acting
+from moothill.worker.acting import acting, preparing
 
 DIMENSIONS = 256
 MODEL = "wordllama_256"
@@ -83,13 +84,21 @@ class Shelf:
     async def place(self) -> str:
         return next(model.place for model in await self.search.models() if model.model == MODEL)
 
+    async def step(self, name: str, prepare: Callable[[], Any], body: Callable[[], Any], cursor: Any) -> Step:
+        """One step of the worker's: what is prepared before the transaction, and the transaction."""
+        ready = await preparing(prepare, self.executor.principal, name, cursor=cursor)
+        async with acting(self.executor.runtime, self.executor.principal, name, cursor=cursor, prepared=ready):
+            done: Step = await body()
+        return done
+
     async def reindex(self, model: str | None = None) -> Step:
         """Run the job to its end, step by step."""
         operation = REGISTRY["search.reindex"]
+        assert operation.prepare_body is not None
+        prepare = partial(operation.prepare_body, self.search, model=model)
         cursor: Any = None
         while True:
-            async with acting(self.executor.runtime, self.executor.principal, "search.reindex", cursor=cursor):
-                step: Step = await operation.body(self.search, model=model)
+            step = await self.step(operation.name, prepare, partial(operation.body, self.search, model=model), cursor)
             if step.cursor is None:
                 return step
             cursor = step.cursor

@@ -63,8 +63,7 @@ async def fill(shelf: Shelf) -> int:
     """Run the worker's schedule to its end; how many vectors were made."""
     cursor: Any = None
     while True:
-        async with shelf.writing(cursor) as search:
-            step = await search.fill_queue()
+        step = await shelf.step("search.fill_queue", shelf.search._make_vectors, shelf.search.fill_queue, cursor)
         cursor = step.cursor
         if cursor is None or step.done > 1_000:
             return step.done

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from ...embeddings import embed
-from ...kernel.context import Context, context
+from ...kernel.context import context
 from ...kernel.errors import Exhausted, Invalid, NotFound, Unavailable
 from ...kernel.local import LocalExecutor, entered
 from . import rules
@@ -29,7 +29,7 @@ from .models import (
 from .providers import Providers, providers_of
 from .statements import sql
 
-__all__ = ["QueryMissing", "UnknownAgent", "answer", "question", "ready"]
+__all__ = ["QueryMissing", "UnknownAgent", "answer", "apart", "question", "ready"]
 
 T = TypeVar("T")
 
@@ -56,21 +56,21 @@ async def ready(executor: Any) -> tuple[Providers, str]:
     if call.transaction is not None:
         found = await sql.ready(model=model)
     else:
-        found = await _apart(executor, call, lambda: sql.ready(model=model))
+        found = await apart(executor, lambda: sql.ready(model=model))
     if not found.made:
         # A table made for everybody must not wait for somebody's commit.
         dimensions = providers.configured.dimensions
-        await _apart(executor, call, lambda: sql.make_model(model=model, dimensions=dimensions))
+        await apart(executor, lambda: sql.make_model(model=model, dimensions=dimensions))
     providers.made.add(model)
     serving = found.serving or model
     providers.remember(call.tenant, serving)
     return providers, serving
 
 
-async def _apart(executor: Any, call: Context, statement: Callable[[], Awaitable[T]]) -> T:
+async def apart(executor: Any, statement: Callable[[], Awaitable[T]]) -> T:
     """Run a statement in a transaction of its own, beside whatever is open here."""
     assert isinstance(executor, LocalExecutor)
-    alone = replace(call, transaction=None, pending=[], read_only=False)
+    alone = replace(context(), transaction=None, pending=[], read_only=False)
     async with executor.runtime.database.begin(alone, single=True) as unit:
         alone.transaction = unit
         with entered(alone):

@@ -1,21 +1,27 @@
 """Work behind the scenes: vectors that wait to be made, and partitions that tenants grow into and out of.
 
-Each function is one step in one transaction. A provider is asked before the step writes anything, so
-that nothing is locked, and no feed held back, while it answers.
+A provider is asked before the transaction that stores what it made, so that nothing is locked, no connection is
+kept and no feed held back while it answers.
 """
 
 import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 from ...embeddings import EmbeddingProvider, embed
 from ...kernel.context import context
 from ...kernel.errors import Invalid
+from ...kernel.service import Executor
 from . import rules
+from .asking import apart
 from .index import half, in_parts
 from .models import EmbeddableText, ModelServed, PlaceChanged, SearchModel
 from .statements import sql
 
-__all__ = ["ATTEMPTS", "arrange", "fill", "serve"]
+__all__ = ["ATTEMPTS", "Filled", "arrange", "make", "serve", "settle"]
 
 # An item that its provider has refused so often is left to the operator; `search.models` counts it.
 ATTEMPTS = 8
@@ -29,41 +35,72 @@ _LONGEST_STEP = timedelta(minutes=15)
 _log = logging.getLogger("moothill.search")
 
 
-async def fill(provider: EmbeddingProvider) -> int:
-    """Make the vectors of the items that have waited longest; how many were taken up.
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Vectors that were made and are not stored yet.
+
+    Attributes:
+        model: the model that made them.
+        texts: what they were made from.
+        rows: one for each text; None where the text has none.
+        refused: codes of the texts that the provider did not take.
+    """
+
+    model: str
+    texts: Sequence[EmbeddableText]
+    rows: Sequence[Any]
+    refused: Mapping[UUID, str]
+
+
+async def make(executor: Executor, provider: EmbeddingProvider) -> Filled:
+    """Make the vectors of the items that have waited longest, outside of any transaction.
 
     Raises:
         Unavailable: the provider does not answer.
         Exhausted: its rate limit was reached.
     """
     size = _LOCAL_TEXTS if provider.local else _REMOTE_TEXTS
-    texts = await sql.queued(model=provider.model, size=size, attempts=ATTEMPTS)
+    texts = await apart(executor, lambda: sql.queued(model=provider.model, size=size, attempts=ATTEMPTS))
     if not texts:
-        return 0
+        return Filled(provider.model, [], [], {})
     try:
-        rows = await embed(provider, [rules.embedding_text(text.title, text.body) for text in texts])
+        return Filled(provider.model, texts, await embed(provider, _embedded(texts)), {})
     except Invalid:
+        # One of many was refused: find out which.
+        rows: list[Any] = []
+        refused: dict[UUID, str] = {}
         for text in texts:
-            await _fill_one(provider, text)
-        return len(texts)
-    await in_parts(sql.settle, [_settled(provider, text, row) for text, row in zip(texts, rows, strict=True)])
-    return len(texts)
+            try:
+                rows += await embed(provider, _embedded([text]))
+            except Invalid as error:
+                _log.warning(
+                    "embedding_refused", extra={"item": str(text.id), "model": provider.model, "code": error.code}
+                )
+                rows.append(None)
+                refused[text.id] = error.code
+        return Filled(provider.model, texts, rows, refused)
 
 
-async def _fill_one(provider: EmbeddingProvider, text: EmbeddableText) -> None:
-    """One of many texts was refused: find out which."""
-    try:
-        rows = await embed(provider, [rules.embedding_text(text.title, text.body)])
-    except Invalid as error:
-        _log.warning("embedding_refused", extra={"item": str(text.id), "model": provider.model, "code": error.code})
-        await sql.refuse(model=provider.model, id=text.id, code=error.code)
-        return
-    await in_parts(sql.settle, [_settled(provider, text, rows[0])])
+async def settle(filled: Filled) -> int:
+    """Store vectors whose texts are still the same, and note what was refused; how many were taken up."""
+    made = [
+        _settled(filled.model, text, row)
+        for text, row in zip(filled.texts, filled.rows, strict=True)
+        if text.id not in filled.refused
+    ]
+    await in_parts(sql.settle, made)
+    for identifier, code in sorted(filled.refused.items()):
+        await sql.refuse(model=filled.model, id=identifier, code=code)
+    return len(filled.texts)
 
 
-def _settled(provider: EmbeddingProvider, text: EmbeddableText, row: object) -> dict[str, object]:
+def _embedded(texts: Sequence[EmbeddableText]) -> list[str]:
+    return [rules.embedding_text(text.title, text.body) for text in texts]
+
+
+def _settled(model: str, text: EmbeddableText, row: object) -> dict[str, object]:
     return {
-        "model": provider.model,
+        "model": model,
         "id": text.id,
         "vector": half(row),
         "queued_at": text.queued_at,

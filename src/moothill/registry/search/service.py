@@ -153,13 +153,22 @@ class Search(Service, group="search"):
             batch = await sql.queue_all(model=wanted, after=after, size=_QUEUED)
             place = {"filled": 0} if batch is None else {"after": str(batch.last)}
             return Step(done=0, total=total, cursor=place, message="Queueing the items.")
-        taken = await filling.fill(provider)
+        made: filling.Filled | None = context().prepared
+        taken = await filling.settle(made) if made is not None else 0
         done = cursor["filled"] + taken
         if taken:
             return Step(done=done, total=max(total, done), cursor={"filled": done}, message="Making vectors.")
         await filling.serve(wanted)
         providers.forget(context().tenant)
         return Step(done=done, total=max(total, done), message=f"{wanted} answers now.")
+
+    @reindex.prepare
+    async def _prepare_reindex(self, *, model: str | None = None) -> filling.Filled | None:
+        if "filled" not in (context().cursor or {}):
+            return None
+        providers = providers_of(self.executor)
+        provider = providers.of(model or providers.configured.model)
+        return None if provider is None else await filling.make(self.executor, provider)
 
     # What other subsystems call. `question` and `vectors` belong into a `prepare` phase, the rest into
     # the transaction that writes or reads the thing itself.
@@ -220,25 +229,32 @@ class Search(Service, group="search"):
 
     # What the worker runs by itself.
 
-    @scheduled(every=timedelta(seconds=10), per_tenant=True)
+    @scheduled(every=timedelta(seconds=10), per_tenant=True, prepare="_make_vectors")
     async def fill_queue(self) -> Step:
-        """Make the vectors that wait: those of remote providers, and those of a second model."""
+        """Store the vectors of what waited: those of remote providers, and those of a second model."""
         done = (context().cursor or {}).get("done", 0)
+        made: filling.Filled | None = context().prepared
+        if made is None:
+            return Step(done=done)
+        done += await filling.settle(made)
+        return Step(done=done, cursor={"done": done})
+
+    async def _make_vectors(self) -> filling.Filled | None:
         providers = providers_of(self.executor)
-        for used in await sql.used(attempts=filling.ATTEMPTS):
+        for used in await asking.apart(self.executor, lambda: sql.used(attempts=filling.ATTEMPTS)):
             provider = providers.of(used.model) if used.waiting and used.state != "retired" else None
             if provider is None:
                 continue
             try:
-                taken = await filling.fill(provider)
+                made = await filling.make(self.executor, provider)
             except (Unavailable, Exhausted) as error:
                 _log.warning(
                     "embeddings_wait", extra={"model": used.model, "waiting": used.waiting, "code": error.code}
                 )
                 continue
-            if taken:
-                return Step(done=done + taken, cursor={"done": done + taken})
-        return Step(done=done)
+            if made.texts:
+                return made
+        return None
 
     @scheduled(every=timedelta(minutes=5), per_tenant=True)
     async def arrange(self) -> Step:

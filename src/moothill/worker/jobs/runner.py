@@ -8,6 +8,7 @@ that had not committed, and a runner that was thought dead and wakes up has its 
 import asyncio
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,14 +16,14 @@ from pydantic import BaseModel
 
 from ...database.queries import Maybe, One, Queries
 from ...kernel.catalogue import find_operation
-from ...kernel.context import Actor, CallOptions, Context, Principal
+from ...kernel.context import Actor, Context, Principal
 from ...kernel.errors import Conflict, Internal, MoothillError, NotFound
 from ...kernel.events import dumps
-from ...kernel.local import LocalExecutor, Runtime, entered
+from ...kernel.local import LocalExecutor, Runtime
 from ...kernel.nudges import Bell
 from ...kernel.operation import Operation, Step
 from ...kernel.service import REGISTRY
-from ..acting import acting, describe, retried, system
+from ..acting import acting, describe, preparing, retried, system
 from ..pace import Pace
 from .models import JobCompleted, JobFailed, TakenJob
 
@@ -178,16 +179,14 @@ class JobRunner:
         service = executor.service_of(work.operation)
         prepared = None
         if work.operation.prepare_body is not None:
-            outside = Context(
-                principal=work.principal,
-                operation=work.operation.name,
-                request_id=work.job.request,
-                options=CallOptions(reason=work.job.reason),
-                door="worker",
+            prepared = await preparing(
+                partial(work.operation.prepare_body, service, **work.arguments),
+                work.principal,
+                work.operation.name,
                 cursor=cursor,
+                request=work.job.request,
+                reason=work.job.reason,
             )
-            with entered(outside):
-                prepared = await work.operation.prepare_body(service, **work.arguments)
 
         async def attempt() -> dict[str, Any] | None:
             async with acting(

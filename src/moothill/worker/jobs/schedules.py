@@ -17,7 +17,7 @@ from ...kernel.local import LocalExecutor, Runtime
 from ...kernel.nudges import Bell
 from ...kernel.operation import Step
 from ...kernel.service import SCHEDULES, Schedule
-from ..acting import acting, describe, retried, system
+from ..acting import acting, describe, preparing, retried, system
 from ..leader import Reign, StaleEpoch, check
 from ..pace import Pace
 
@@ -181,8 +181,12 @@ class Scheduler:
     async def _transaction(
         self, schedule: Schedule, reign: Reign, principal: Principal, service: Any, cursor: dict[str, Any] | None
     ) -> Any:
+        prepared = None
+        if schedule.prepare is not None:
+            prepared = await preparing(getattr(service, schedule.prepare), principal, schedule.name, cursor=cursor)
+
         async def attempt() -> Any:
-            async with acting(self._runtime, principal, schedule.name, cursor=cursor):
+            async with acting(self._runtime, principal, schedule.name, cursor=cursor, prepared=prepared):
                 await check(reign)
                 return await getattr(service, schedule.method)()
 
