@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PINS = ("constraints.txt", "constraints-dev.txt")
 # Whole file: comments, pins with an optional marker, hashes. An address does not fit in.
 LINE = re.compile(
-    r"""(?: \#\ [\w\s:,./-]* | [a-z0-9][a-z0-9._-]*==[\w.+!]+(?:\ ;\ [\w\s.'<>=!()]+)?\ \\
+    r"""(?: \#\ [\w\s:,./-]* | [a-z0-9][a-z0-9._-]*==[\w.+!]+(?:\ ;\ [\w\s.'<>=!()*]+)?\ \\
         | \ {4}--hash=sha256:[0-9a-f]{64}(?:\ \\)? )""",
     re.VERBOSE,
 )
