@@ -134,8 +134,12 @@ def test_two_seals_of_one_value_differ() -> None:
 def test_what_is_empty_tells_nothing_and_stays() -> None:
     table, column = table_of("agents.config")
     for plain in (b"{}", b"[]", b"null"):
-        assert plain in EMPTY
+        assert plain in EMPTY["json"]
         assert KEYS.stored(table, column, ["a"], plain) == plain.decode()
+        # A text of these letters is a text.
+        sentence = KEYS.stored(*table_of("capability_evidence.sentence"), ["a"], plain)
+        assert isinstance(sentence, str)
+        assert sentence.startswith("$sealed:")
 
 
 def test_an_unknown_key_is_looked_for_first() -> None:

@@ -1,20 +1,18 @@
 """Transactions of the worker: as the system or as a job's actor, in one tenant or above all of them."""
 
-import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
 from ..kernel.context import EVERYTHING, SYSTEM, CallOptions, Context, Principal
-from ..kernel.errors import Internal, MoothillError
+from ..kernel.errors import MoothillError
 from ..kernel.identifiers import NOBODY, uuid7
-from ..kernel.local import RETRIES, LocalExecutor, Runtime, entered
+from ..kernel.local import LocalExecutor, Runtime, entered
 from ..kernel.nudges import Nudges
 from ..kernel.service import Service
 
-__all__ = ["acting", "describe", "nudges_of", "preparing", "retried", "system"]
+__all__ = ["acting", "describe", "nudges_of", "preparing", "system"]
 
 T = TypeVar("T")
 _LONGEST_DESCRIPTION = 500
@@ -87,18 +85,6 @@ def _context(
         door="worker",
         cursor=cursor,
     )
-
-
-async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
-    """What a transaction gives, tried again after serialisation failures and deadlocks."""
-    for number in range(RETRIES):
-        try:
-            return await attempt()
-        except MoothillError as error:
-            if not error.context.get("retry") or number == RETRIES - 1:
-                raise
-        await asyncio.sleep(random.uniform(0.25, 1.0) * 0.004 * 2**number)  # noqa: S311  # jitter, no secret
-    raise Internal("unreachable")
 
 
 def nudges_of(service: Service) -> Nudges:

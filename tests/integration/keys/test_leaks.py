@@ -1,5 +1,6 @@
 """When keys leaked: ending many at once, finding which they are, and telling nobody more than that."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -233,6 +234,23 @@ def test_a_scan_finds_keys_in_files_and_shows_none_whole(cli: CommandLine, tmp_p
     assert next(key for key in listed if key["id"] == identifier)["revoked_at"] is not None
     for outcome in (found, asked, unsaid, revoked):
         assert secret not in outcome.out + outcome.err
+
+
+async def test_a_scan_revokes_the_key_in_use_last_and_says_so(
+    server: EmbeddedServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended the key that it worked with as it came to it, and left the others that had leaked with it alive."""
+    async with serving(server.dsn("app", DATABASE), Settings.load({}, worker=False)) as live:
+        own, other = await live.key(live.moot), await live.key(live.moot, "agents:read")
+        monkeypatch.setenv("MOOTHILL_KEY", own)
+        cli = CommandLine(capsys, monkeypatch, "--url", live.url)
+        found = f"{own}\n{other}\n{own}".encode()
+        seen = await asyncio.to_thread(cli, "scan", "--revoke", "--yes", stdin=found)
+        assert seen.code == 3, seen.err
+        assert seen.out.count("revoked now") == 3
+        assert "key in use" in seen.err
+        assert await is_refused(live.moot, own)
+        assert await is_refused(live.moot, other)
 
 
 def test_a_scan_that_finds_nothing_ends_well(cli: CommandLine, tmp_path: Path) -> None:

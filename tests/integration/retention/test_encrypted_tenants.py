@@ -57,6 +57,8 @@ async def test_what_is_erased_in_an_encrypting_tenant_leaves_nothing_open_or_sea
     )
     assert sealed == []
     assert (await moot.agents.get(agent="bob")).metadata == {"said": "another"}
+    # What others wrote and sealed could not be searched for her name: the signed report says so.
+    assert (await moot.erasure.report(number=1)).report["not_searched"] == ["sealed content"]
 
 
 async def test_the_keys_go_with_their_tenant(house: House) -> None:

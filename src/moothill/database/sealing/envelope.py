@@ -12,6 +12,7 @@ Key numbers begin at 1. In a log an envelope also has `p`, a proof of what was l
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +27,12 @@ _MOST_KEYS = 1_000_000_000
 MAGIC = b"$sealed\x00\x01"
 # How a text with one of these begins: as JSON of ours, and as base64 of bytes.
 TRACES = ('"$sealed', base64.b64encode(MAGIC).decode())
-# What tells nothing, so it is not sealed; columns have these as defaults.
-EMPTY = frozenset({b"", b"{}", b"[]", b"null"})
+# What tells nothing, so it is not sealed; columns have these as defaults. The database has the same list.
+EMPTY: Mapping[Kind, frozenset[bytes]] = {
+    "json": frozenset({b"{}", b"[]", b"null"}),
+    "text": frozenset({b""}),
+    "bytes": frozenset({b""}),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class TenantKeys:
     def stored(self, table: SealedTable, column: str, row: Sequence[object], plain: bytes) -> str | bytes:
         """A plain value as it goes into its column: sealed, or escaped in a tenant that does not encrypt."""
         kind = table.columns[column]
-        if self.active is None or plain in EMPTY:
+        if self.active is None or plain in EMPTY[kind]:
             return escaped(kind, plain)
         return self.sealed(table, column, row, plain, salt=secrets.token_bytes(_SALT))
 

@@ -115,6 +115,7 @@ class EncryptionCompleted(EventPayload, kind="encryption.completed"):
     goal: Goal = Field(description="What was asked for.")
     rewritten: int = Field(description="Values that were rewritten.")
     unreadable: int = Field(description="Values that were left, since their key is destroyed or they were changed.")
+    destroyed: list[int] = Field(default=[], description="Keys that sealed nothing any more and were destroyed.")
 
 
 class KeysRewrapped(EventPayload, kind="encryption.rewrapped"):

@@ -30,6 +30,21 @@ values (%(tenant)s, %(number)s, %(wrapped)s, %(kek)s)
 on conflict do nothing
 returning number;
 
+-- name: kept
+-- Whether there is a key that may still open something.
+-- returns: one
+select exists (select from tenant_keys where tenant_id = %(tenant)s and state = 'retired') as kept;
+
+-- name: clear
+-- Destroy retired keys that seal nothing any more, where no archive may hold what they sealed.
+-- returns: many
+update tenant_keys k
+set wrapped = null, state = 'shredded', shredded_at = now()
+where k.tenant_id = %(tenant)s and k.state = 'retired'
+  and not exists (select from tenant_keys a where a.tenant_id = %(tenant)s and a.state = 'active')
+  and not exists (select from retention_archives f where f.tenant_id = %(tenant)s and f.made_at >= k.created_at)
+returning k.number;
+
 -- name: shred
 -- Destroy the data keys of this tenant.
 -- returns: many

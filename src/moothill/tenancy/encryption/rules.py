@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["advanced", "beginning"]
+__all__ = ["advanced", "again", "beginning"]
 
 
 def beginning(number: int | None, tables: Sequence[str]) -> dict[str, Any]:
     """The cursor of a rewriting that is about to start, for a tenant with this active key."""
-    return {"number": number, "table": tables[0], "after": None, "until": None, "done": 0, "unreadable": 0}
+    return {"number": number, "table": tables[0], "after": None, "until": None, "done": 0, "unreadable": 0, "before": 0}
+
+
+def again(cursor: dict[str, Any], tables: Sequence[str], done: int) -> dict[str, Any] | None:
+    """The cursor of one more going-over; None when the last one, which had rewritten so much in all, found nothing."""
+    if done == cursor["before"]:
+        return None
+    return {**beginning(cursor["number"], tables), "done": done, "before": done, "waits": False}
 
 
 def advanced(

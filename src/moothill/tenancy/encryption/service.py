@@ -17,6 +17,7 @@ from ...kernel.errors import MoothillError
 from ...kernel.events import EventPayload
 from ...kernel.operation import Plan, Step
 from ...kernel.paging import Cursor, decode_cursor
+from ...kernel.retrying import retried
 from ..privacy.releases import transaction
 from . import rules
 from .errors import EncryptionBusy, EncryptionOff
@@ -93,7 +94,11 @@ class Encryption(Service, group="encryption"):
 
     @job(effect="destroy", scope="encryption:write", example={})
     async def disable(self) -> Step:
-        """Stop encrypting this tenant's content, and open step by step what is sealed; the keys are kept, retired."""
+        """Stop encrypting this tenant's content, and open step by step what is sealed; then the keys are destroyed.
+
+        They are kept, retired, while something sealed is left: what cannot be read, or rows in archives. Where an
+        earlier run was cancelled, this goes on with it.
+        """
         return await self._step("disable")
 
     @disable.prepare
@@ -106,10 +111,12 @@ class Encryption(Service, group="encryption"):
             each.field: each.active + each.other for table in SEALED.values() for each in await count(unit(), table)
         }
         active = await sql.active()
-        if active is None:
+        if active is None and not any(counts.values()):
             return Plan(summary="This tenant does not encrypt; nothing would change.", counts=counts)
         return Plan(
-            summary="What is sealed would lie open in the database (5,000 rows a field counted).", counts=counts
+            summary="What is sealed would lie open in the database, and the keys that sealed it would be destroyed "
+            "(5,000 rows a field counted).",
+            counts=counts,
         )
 
     @operation(effect="write", scope="platform:encryption", audience="operator", mode="none", example={"limit": 10})
@@ -130,7 +137,7 @@ class Encryption(Service, group="encryption"):
         async with transaction(self.executor):
             stale = await sql.stale(kek=newest, after_tenant=tenant, after_number=number, size=limit + 1)
         page = Page.cut(stale, limit=limit, query=query, key=lambda key: [key.tenant_id, key.number])
-        done = failed = 0
+        failed = 0
         fresh: list[tuple[UUID, int, bytes, Wrapped]] = []
         for key in page.items:
             try:
@@ -141,11 +148,18 @@ class Encryption(Service, group="encryption"):
                 _log.warning("key_not_rewrapped", extra=told)
             else:
                 fresh.append((key.tenant_id, key.number, key.wrapped, wrapped))
-        async with transaction(self.executor) as call:
-            for tenant, number, was, wrapped in fresh:
-                done += await sql.rewrap(owner=tenant, number=number, was=was, becomes=wrapped.content, kek=wrapped.kek)
-            if done:
-                call.record(KeysRewrapped(kek=newest, keys=done))
+
+        async def store() -> int:
+            count = 0
+            async with transaction(self.executor) as call:
+                for owner, number, was, wrapped in fresh:
+                    becomes, kek = wrapped.content, wrapped.kek
+                    count += await sql.rewrap(owner=owner, number=number, was=was, becomes=becomes, kek=kek)
+                if count:
+                    call.record(KeysRewrapped(kek=newest, keys=count))
+            return count
+
+        done = await retried(store)
         return Rewrapping(kek=newest, rewrapped=done, failed=failed, next=page.next)
 
     async def _prepare(self, *, is_new: bool) -> NewKey | None:
@@ -185,8 +199,15 @@ class Encryption(Service, group="encryption"):
         batch = await rewrite(now, table, cursor["after"], cursor["until"]) if cursor["until"] else Batch(None)
         done, unreadable = cursor["done"] + batch.changed, cursor["unreadable"] + batch.unreadable
         following = rules.advanced(cursor, _TABLES, batch.after, batch.changed, batch.unreadable)
+        if following is None and goal == "disable" and not unreadable:
+            # The keys go only after a look that found nothing: a mistake here would cost what they sealed.
+            following = rules.again(cursor, _TABLES, done)
         if following is None:
-            call.record(EncryptionCompleted(goal=goal, rewritten=done, unreadable=unreadable), subject=call.tenant)
+            cleared = sorted(await sql.clear()) if goal == "disable" and not unreadable else []
+            call.record(
+                EncryptionCompleted(goal=goal, rewritten=done, unreadable=unreadable, destroyed=cleared),
+                subject=call.tenant,
+            )
         return Step(done=done, cursor=following, message=f"{unreadable} values cannot be read" if unreadable else "")
 
 
@@ -200,6 +221,8 @@ async def _switched(goal: Goal, active: int | None) -> int | None:
     now, new = unit(), context().prepared
     if goal == "enable" and active is not None:
         return active
+    if goal == "disable" and active is None and await sql.kept():
+        return None
     if goal != "enable":
         if active is None:
             raise EncryptionOff()

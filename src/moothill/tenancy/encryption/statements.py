@@ -21,6 +21,8 @@ class Sql(Queries):
     retire: Maybe[int]
     begin: Maybe[int]
     shred: Many[int]
+    kept: One[bool]
+    clear: Many[int]
     barrier: One[int]
     passed: One[bool]
     stale: Many[StaleKey]

@@ -74,6 +74,7 @@ class UnderWay(BaseModel):
     moment: datetime
     last_number: int | None
     last_digest: str | None
+    seals: bool = False
 
 
 class LogPart(BaseModel):

@@ -51,7 +51,8 @@ select jobs_erasure_went(%(erasure)s, %(rows)s);
 -- name: under_way
 -- An erasure that is under way; no row when it has ended.
 -- returns: maybe
-select id, owner, agent, agent_key, things, counts, kept, asked_by, reason, began_at, moment, last_number, last_digest
+select id, owner, agent, agent_key, things, counts, kept, asked_by, reason, began_at, moment, last_number, last_digest,
+       exists (select from tenant_keys k where k.tenant_id = %(tenant)s and k.state <> 'shredded') as seals
 from jobs_erasure_one(%(erasure)s);
 
 -- name: end_

@@ -13,6 +13,7 @@ from decimal import Decimal
 from ...kernel.context import Context, context
 from ...kernel.events import dumps
 from ...kernel.local import LocalExecutor, entered
+from ...kernel.retrying import retried
 from ...kernel.service import Executor
 from . import mechanisms
 from .accountant import Policy, pay
@@ -40,11 +41,19 @@ async def answer(executor: Executor, asked: Question) -> Release:
     library = await asyncio.to_thread(mechanisms.library)
     await asyncio.to_thread(mechanisms.check, asked.noise)
     policy = Policy.of(executor)
-    async with transaction(executor):
-        row, replayed = await pay(asked, policy, library)
-    if not replayed:
+
+    async def paying() -> tuple[ReleaseRow, bool]:
         async with transaction(executor):
-            row = await _draw(asked, row)
+            return await pay(asked, policy, library)
+
+    async def drawing() -> ReleaseRow:
+        async with transaction(executor):
+            return await _draw(asked, row)
+
+    row, replayed = await retried(paying)
+    if not replayed:
+        # What was drawn and rolled back was told to nobody.
+        row = await retried(drawing)
     await asyncio.sleep(padding(clock() - began))
     return shown(row, query=asked.query, replayed=replayed)
 

@@ -14,6 +14,7 @@ from ...database.transaction import PooledTransaction
 from ...kernel.context import Context, context
 from ...kernel.events import dumps
 from ...kernel.local import LocalExecutor, entered
+from ...kernel.retrying import retried
 from ...kernel.service import Executor
 from . import rules
 from .models import Exported, ExportPiece, TableDigest
@@ -71,12 +72,17 @@ async def snapshot(executor: Executor) -> AsyncIterator[AsyncIterator[ExportPiec
         )
 
     looking = calling(read_only=True, marks={"snapshot"})
-    noting = calling()
-    async with database.begin(noting, single=False) as unit:
-        noting.transaction = unit
-        with entered(noting):
-            noting.record(Exported(rows=sum(each.rows for each in await sql.tables())))
-        await unit.finish(noting)
+
+    async def note() -> None:
+        noting = calling()
+        async with database.begin(noting, single=False) as unit:
+            noting.transaction = unit
+            with entered(noting):
+                noting.record(Exported(rows=sum(each.rows for each in await sql.tables())))
+            await unit.finish(noting)
+
+    # From here on this process has the tenant's keys of now: with older ones the entry would have been refused.
+    await retried(note)
     async with database.begin(looking, single=False) as unit:
         looking.transaction = unit
         pieces = _pieces(looking)

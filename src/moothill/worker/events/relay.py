@@ -28,8 +28,9 @@ from ...kernel.errors import Unavailable
 from ...kernel.events import Event
 from ...kernel.local import LocalExecutor, Runtime
 from ...kernel.nudges import Bell
+from ...kernel.retrying import retried
 from ...kernel.service import HANDLERS, Handler
-from ..acting import acting, describe, retried, system
+from ..acting import acting, describe, system
 from ..leader import Reign, StaleEpoch
 from ..pace import Pace
 from . import rules
@@ -350,7 +351,7 @@ class Relay:
                 handler=handler.name, kind_handled=event.kind, attempts=attempts, error=describe(error)
             )
         try:
-            noted = await self._noted(handler, tenant, event, note, dead)
+            noted = await retried(lambda: self._noted(handler, tenant, event, note, dead))
         except (KeyEncryptionMissing, KeyEncryptionUnavailable) as unsealed:
             # No event can be written in a tenant whose key cannot be had; others must not wait for it.
             _log.warning("dead_letter_not_recorded", extra={**identity, "code": unsealed.code})

@@ -22,8 +22,9 @@ from ...kernel.events import dumps
 from ...kernel.local import LocalExecutor, Runtime
 from ...kernel.nudges import Bell
 from ...kernel.operation import Operation, Step
+from ...kernel.retrying import retried
 from ...kernel.service import REGISTRY
-from ..acting import acting, describe, preparing, retried, system
+from ..acting import acting, describe, preparing, system
 from ..pace import Pace
 from .models import JobCompleted, JobFailed, TakenJob
 
@@ -249,10 +250,13 @@ class JobRunner:
         await self._give_up(claim, error, request=job.request)
 
     async def _give_up(self, claim: _Claim, error: Exception, *, request: UUID | None = None) -> None:
-        async with acting(self._runtime, _system_of(claim), "jobs.run", request=request) as call:
-            if (operation := await sql.fail(id=claim.job_id, message=describe(error))) is not None:
-                call.record(JobFailed(operation=operation, message=describe(error)), subject=claim.job_id)
-            await sql.remove(id=claim.job_id, epoch=claim.epoch)
+        async def attempt() -> None:
+            async with acting(self._runtime, _system_of(claim), "jobs.run", request=request) as call:
+                if (operation := await sql.fail(id=claim.job_id, message=describe(error))) is not None:
+                    call.record(JobFailed(operation=operation, message=describe(error)), subject=claim.job_id)
+                await sql.remove(id=claim.job_id, epoch=claim.epoch)
+
+        await retried(attempt)
 
 
 def _system_of(claim: _Claim) -> Principal:

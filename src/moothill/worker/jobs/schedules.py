@@ -16,8 +16,9 @@ from ...kernel.identifiers import NOBODY
 from ...kernel.local import LocalExecutor, Runtime
 from ...kernel.nudges import Bell
 from ...kernel.operation import Step
+from ...kernel.retrying import retried
 from ...kernel.service import SCHEDULES, Schedule
-from ..acting import acting, describe, preparing, retried, system
+from ..acting import acting, describe, preparing, system
 from ..leader import Reign, StaleEpoch, check
 from ..pace import Pace
 

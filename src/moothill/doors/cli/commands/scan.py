@@ -184,9 +184,14 @@ async def _look_up(moot: Any, found: Sequence[_Find], *, everywhere: bool) -> No
 
 
 async def _revoke(moot: Any, found: Sequence[_Find]) -> None:
+    """Revoke what still works; the key that this is done with goes last, or the rest would be left."""
     ended: set[str] = set()
     own = await moot.keys.current()
-    for each in found:
+    mine = moot.session.settings.key
+    in_use = mine.get_secret_value() if mine else None
+    if any(each.works and each.secret == in_use for each in found):
+        typer.echo("One of them is the key in use: it is revoked last, and nothing more can be done with it.", err=True)
+    for each in sorted(found, key=lambda each: each.secret == in_use):
         if not each.works:
             continue
         if each.secret not in ended:
