@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import typer.main
@@ -69,15 +70,17 @@ def test_a_command_that_does_not_exist_would_be_noticed() -> None:
             parse(line.split())
 
 
-def test_the_first_lines_of_the_readme_do_what_they_say(tmp_path: Path) -> None:
+def test_the_first_lines_of_the_readme_do_what_they_say() -> None:
     (program,) = (text for language, text in FENCE.findall((ROOT / "README.md").read_text()) if language == "python")
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env={"HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    with TemporaryDirectory(prefix="moothill-") as folder:
+        # The account that the database runs as may have to pass through.
+        Path(folder).chmod(0o711)
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={"MOOTHILL_HOME": f"{folder}/home"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
     assert done.returncode == 0, done.stderr
     assert "Ada" in done.stdout
