@@ -1,7 +1,8 @@
 """Every operation gives the same result and the same error at every door.
 
 Each door gets a society of its own, the same at the start, and runs the same calls in the same order;
-what came of them is then compared with what came of them at the local SDK.
+what came of them is then compared with what came of them at the local SDK. Of the calls that are refused
+by the look of their arguments, each is made at two of the other doors; in a soak at all of them.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -18,15 +20,17 @@ from pydantic import SecretStr
 
 from moothill.database.embedded import EmbeddedServer
 from moothill.demo import load
+from moothill.kernel.operation import Operation
 from moothill.kernel.service import REGISTRY
 from moothill.kernel.settings import Settings
 from moothill.session import open_database
 from tests.conftest import cloned
 from tests.contract.adapters import DOORS, REFERENCE, Outcome, Site, masked
-from tests.contract.cases import cases_of, operations
+from tests.contract.cases import Case, cases_of, operations
 from tests.serving import serving
 
 CALLS = [(operation, case) for operation in operations() for case in cases_of(operation)]
+SHARES = 1 if os.environ.get("MOOTHILL_SOAK") else 3
 # As long as no test may hang.
 PATIENCE = 300.0
 
@@ -79,11 +83,21 @@ async def outcomes(society: Society, tmp_path_factory: pytest.TempPathFactory) -
     async with asyncio.TaskGroup() as both:
         both.create_task(go_through_doors())
         both.create_task(go_through_doors())
-    return {door: await _told(folder / f"{door}.json") for door in DOORS}
+    return {door: await _told(door, folder / f"{door}.json") for door in DOORS}
 
 
 def _with_sql(settings: Settings, dsn: str) -> Settings:
     return settings.model_copy(update={"sql_dsn": SecretStr(dsn)})
+
+
+def calls_at(door: str) -> list[tuple[Operation[Any, Any], Case]]:
+    """The calls of a door: all of them at the reference, else a share of those that are shared out."""
+    place = list(DOORS).index(door)
+    return [
+        call
+        for number, call in enumerate(CALLS)
+        if door == REFERENCE or not call[1].is_shared or (number + place) % SHARES == 0
+    ]
 
 
 def _is_first(path: Path) -> bool:
@@ -94,13 +108,29 @@ def _is_first(path: Path) -> bool:
     return True
 
 
-async def _told(path: Path) -> Outcomes:
+async def _told(door: str, path: Path) -> Outcomes:
     async with asyncio.timeout(PATIENCE):
         while not path.exists():  # noqa: ASYNC110  # another process writes it
             await asyncio.sleep(0.05)
     found = [Outcome(*each) for each in json.loads(path.read_text())]
-    assert len(found) == len(CALLS), f"{path.stem} broke off"
-    return {(operation.name, case.name): outcome for (operation, case), outcome in zip(CALLS, found, strict=True)}
+    calls = calls_at(door)
+    assert len(found) == len(calls), f"{door} broke off"
+    return {(operation.name, case.name): outcome for (operation, case), outcome in zip(calls, found, strict=True)}
+
+
+def test_every_call_is_made_at_two_doors_at_least_and_every_kind_of_call_at_all() -> None:
+    others = [door for door in DOORS if door != REFERENCE]
+    at = {door: {(operation.name, case.name) for operation, case in calls_at(door)} for door in others}
+    for operation, case in CALLS:
+        doors = [door for door in others if (operation.name, case.name) in at[door]]
+        assert len(doors) >= (2 if case.is_shared else len(others)), (operation.name, case.name)
+    kinds = {_kind_of(case) for _, case in CALLS}
+    assert all({_kind_of(case) for _, case in calls_at(door)} == kinds for door in others)
+
+
+def _kind_of(case: Case) -> str:
+    """A case without the name of the parameter and the number."""
+    return case.name.rstrip("-0123456789").partition(" ")[2] if case.is_shared else case.name.partition(" ")[0]
 
 
 @pytest.mark.parametrize("name", [operation.name for operation in operations()])
