@@ -13,6 +13,7 @@ from .kernel.operation import BatchCall
 from .kernel.service import SERVICES, Executor, Service
 from .registry.agents import Agents
 from .registry.capabilities import Capabilities
+from .registry.relationships import Relationships
 from .registry.search import Search
 from .tenancy.accounts import Accounts
 from .tenancy.audit import Audit
@@ -56,6 +57,7 @@ class Moot:
     jobs: Jobs
     agents: Agents
     capabilities: Capabilities
+    relationships: Relationships
     search: Search
     sql: AgentSql
 

@@ -55,6 +55,12 @@ SEALED: Mapping[str, SealedTable] = {
         ),
         SealedTable("capabilities", {"metadata": "json"}, bound=("id",)),
         SealedTable("capability_evidence", {"sentence": "text"}, bound=("id",)),
+        # Written over by its ends and type, whatever id the writer thought of.
+        SealedTable(
+            "agent_relationships",
+            {"extraction_context": "text", "metadata": "json"},
+            bound=("source_id", "target_id", "type"),
+        ),
         SealedTable("jobs", {"arguments": "json", "cursor": "json"}, bound=("id",), batch=100, unreadable="error"),
         SealedTable(
             "idempotency_keys",

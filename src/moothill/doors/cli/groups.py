@@ -25,6 +25,7 @@ GROUPS: dict[str, str] = {
     "limits": "Limits: what a tenant may use at most, and how much of it it uses.",
     "operations": "What can be done here, and doing several things at once.",
     "privacy": "Privacy: what may be learnt across tenants, under noise, and what it cost.",
+    "relationships": "How agents are connected, how surely and how strongly, and what shows it.",
     "retention": "Retention: how long data stays, what holds it, where it goes, and taking everything out.",
     "search": "Find agents, capabilities and everything else that has a text.",
     "sharing": "Sharing: how far a tenant opens itself, what it lets others read, and who came from outside.",
