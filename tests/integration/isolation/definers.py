@@ -117,21 +117,21 @@ CALLS = (
     Call("select moothill.drop_embeddings(%(tenant)s, array[%(agent)s])", "harmless"),
     Call("select moothill.drop_embeddings(%(ours)s, array[%(agent)s])", "harmless"),
     Call(
-        f"select * from moothill.search_find(%(tenant)s, {_ASKED}, null, 10, 10, 1, 1, 60, 100, 100)",
+        f"select * from moothill.search_find(%(tenant)s, {_ASKED}, null, 10, 10, 1, 1, 60, 100, 100, null)",
         "refused",
     ),
     Call(
-        f"select * from moothill.search_find(%(ours)s, {_ASKED}, %(agent)s::text, 10, 10, 1, 1, 60, 100, 100)",
+        f"select * from moothill.search_find(%(ours)s, {_ASKED}, %(agent)s::text, 10, 10, 1, 1, 60, 100, 100, null)",
         "nothing",
     ),
     Call(
         f"select * from moothill.search_find(%(ours)s, null, null, %(agent)s, 'wordllama_256', {_FILTERS}, null, "
-        "10, 10, 1, 1, 60, 100, 100)",
+        "10, 10, 1, 1, 60, 100, 100, null)",
         "nothing",
     ),
     Call(
         f"select * from moothill.search_find(%(ours)s, null, null, %(agent)s, '{MODEL}', {_FILTERS}, null, "
-        "10, 10, 1, 1, 60, 100, 100)",
+        "10, 10, 1, 1, 60, 100, 100, null)",
         "nothing",
     ),
     Call("select * from moothill.search_lost(%(tenant)s, null, null, null, null, null, 'reviewing')", "refused"),
@@ -139,6 +139,9 @@ CALLS = (
         "select agent_known from moothill.search_lost(%(ours)s, null, null, null, null, %(agent)s::text, 'reviewing')",
         "nothing",
     ),
+    Call("select moothill.search_note(%(tenant)s, %(agent)s, 'kubernetes')", "harmless"),
+    Call("select moothill.search_note(%(ours)s, %(agent)s, 'kubernetes')", "harmless"),
+    Call("select * from moothill.search_sweep(%(tenant)s, '', 1000)", "refused"),
     Call("select * from moothill.search_models(%(tenant)s)", "refused"),
     Call("select mt.same_tenant(%(tenant)s)", "refused"),
     Call(
@@ -214,6 +217,9 @@ ABOVE: Mapping[str, str] = {
     "mt.incarnation": "counts the lives of the database",
     "mt.horizon": "tells how far the log can be read",
     "mt.hold_embeddings": "an advisory lock: SQL can take it anyhow",
+    "mt.hold_words": "likewise",
+    "mt.lexeme_query": "arithmetic",
+    "mt.word_slips": "arithmetic",
 }
 
 

@@ -14,13 +14,16 @@ from .shelf import MODEL, Shelf, points
 
 CALLS = {
     "search_find": "select * from search_find(%(tenant)s, 'bread', null, null, %(model)s, false, null, null, null, "
-    "null, null, 10, 10, 1, 1, 60, 10, 10)",
+    "null, null, 10, 10, 1, 1, 60, 10, 10, null)",
     "search_text": "select * from search_text(%(tenant)s, array['bread'::tsquery], array[1.0], false, null, null, "
-    "null, null, null, 10, 10)",
+    "null, null, null, null, null, 10, 10)",
     "search_vector": "select * from search_vector(%(tenant)s, %(model)s, %(vector)s::halfvec, false, null, null, null, "
-    "null, null, 10, 10)",
-    "search_few": "select search_few(%(tenant)s, array['agent'], null, null, null, 10)",
+    "null, null, null, null, 10, 10)",
+    "search_few": "select search_few(%(tenant)s, array['agent'], null, null, null, null, 10)",
     "search_lost": "select * from search_lost(%(tenant)s, null, null, null, null, null, 'bread')",
+    "search_beginning": "select search_beginning(%(tenant)s, 'br', 50)",
+    "search_guess": "select search_guess(%(tenant)s, array['bred'], 40)",
+    "search_sweep": "select * from search_sweep(%(tenant)s, '', 10)",
     "search_models": "select * from search_models(%(tenant)s)",
     "embedding_promote": "select * from embedding_promote(%(tenant)s, %(model)s, 16, 64, 10, 10)",
     "embedding_demote": "select embedding_demote(%(tenant)s, %(model)s, 10)",

@@ -17,7 +17,7 @@ from tests.conftest import cloned
 
 SIZES = {UUID(int=1): 100, UUID(int=2): 3_000, UUID(int=3): 12_000}
 OWN = (UUID(int=2), UUID(int=3))
-TYPES = "uuid, text[], text[], text[], numeric, uuid"
+TYPES = "uuid, text[], text[], text[], numeric, uuid, tsquery, tsquery"
 BUILD = (
     "insert into moothill.tenants (id, slug, name) select %(t)s, 't' || right(%(t)s::text, 4), right(%(t)s::text, 4)",
     "insert into moothill.search_items (tenant_id, id, kind, agent_id, title, body, tsv, status, confidence, digest) "
@@ -88,7 +88,7 @@ async def plan(connection: Connection, statement: str, types: str, values: str) 
 
 
 def first(tenant: UUID, **given: str) -> str:
-    names = ("kinds", "states", "tags", "lowest", "agent")
+    names = ("kinds", "states", "tags", "lowest", "agent", "must", "without")
     return ", ".join([f"'{tenant}'", *(given.get(name, "null") for name in names)])
 
 
@@ -147,7 +147,7 @@ async def test_a_small_tenant_is_scanned_in_the_shared_partition_alone(searcher:
 async def test_a_narrow_filter_starts_from_the_rows_that_pass(searcher: Connection) -> None:
     """One tag in a thousand: its rows are looked up by the tag, and only their vectors compared."""
     tenant = UUID(int=3)
-    scope = await build(searcher, "search_scope(false, false, false, true, false, false, true)")
+    scope = await build(searcher, "search_scope(false, false, false, true, false, false, false, false, true)")
     quoted = scope.replace("'", "''")
     statement = await build(
         searcher, f"search_vector_statement('embedding_wordllama_256', false, false, '{quoted}', true)"

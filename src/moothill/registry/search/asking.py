@@ -1,21 +1,23 @@
 """From a query to its answer: the vector before the transaction, one statement in it."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
 from ...embeddings import embed
-from ...kernel.context import context
+from ...kernel.context import Transaction, context
 from ...kernel.errors import Exhausted, Invalid, NotFound, Unavailable
 from ...kernel.local import LocalExecutor, entered
 from . import rules
 from .index import half
 from .models import (
+    Correction,
     FoundRow,
     HitAgent,
     HitThrough,
+    Lost,
     Question,
     SearchFilters,
     SearchHit,
@@ -28,8 +30,9 @@ from .models import (
 )
 from .providers import Providers, providers_of
 from .statements import sql
+from .wording import corrected, corrections, worded
 
-__all__ = ["QueryMissing", "UnknownAgent", "answer", "apart", "question", "ready"]
+__all__ = ["QueryMissing", "UnknownAgent", "answer", "apart", "question", "ready", "worded_question"]
 
 T = TypeVar("T")
 
@@ -113,6 +116,25 @@ async def question(
     return Question(provider.model, words, meant, spent, notes)
 
 
+async def worded_question(
+    executor: Any, *, text: str | None, vector: Sequence[float] | None, mode: SearchMode = "hybrid"
+) -> Question:
+    """A query whose text may hold phrases, beginnings and exclusions; else like `question`.
+
+    Raises:
+        QueryTooElaborate: there are too many of them.
+    """
+    if text is None:
+        return await question(executor, text=None, vector=vector, mode=mode)
+    line = worded(text)
+    if line.without and not (line.meaning.strip() or vector):
+        raise QueryMissing("The text says only what to leave out; say what to look for.", field="text")
+    asked = await question(executor, text=line.meaning, vector=vector, mode=mode)
+    if line.conditions is None:
+        return asked
+    return replace(asked, text=None if asked.text is None else line.words, conditions=line.conditions)
+
+
 async def answer(
     asked: Question,
     *,
@@ -139,13 +161,13 @@ async def answer(
     """
     filters, weights = filters or _NO_FILTERS, weights or _SAME_WEIGHTS
     mode: SearchMode = "hybrid"
-    if asked.text is None:
+    words = asked.text
+    if words is None:
         mode = "vector"
     elif asked.vector is None:
         mode = "text"
     is_lifting = through and kinds is not None and set(kinds) == {"agent"}
-    given = {
-        "text": asked.text,
+    given: dict[str, Any] = {
         "kinds": ["agent", "capability"] if is_lifting else None if kinds is None else list(kinds),
         "status": filters.status,
         "tags": None if filters.tags is None else list(dict.fromkeys(filters.tags)),
@@ -153,31 +175,40 @@ async def answer(
         "agent": filters.agent,
     }
     began = time.perf_counter()
-    rows = await sql.find(
-        **given,
-        vector=asked.vector,
-        item=item,
-        model=asked.model,
-        lift=is_lifting,
-        size=limit,
-        depth=rules.depth(limit, mode) + (item is not None),
-        text_weight=weights.text,
-        vector_weight=weights.vector,
-        smoothing=rules.SMOOTHING,
-        few=rules.FEW,
-        common=rules.COMMON,
-    )
+    given |= {
+        "vector": asked.vector,
+        "item": item,
+        "model": asked.model,
+        "lift": is_lifting,
+        "size": limit,
+        "depth": rules.depth(limit, mode) + (item is not None),
+        "text_weight": weights.text,
+        "vector_weight": weights.vector,
+        "smoothing": rules.SMOOTHING,
+        "few": rules.FEW,
+        "common": rules.COMMON,
+        "more": asked.conditions,
+    }
     notes = list(asked.notes)
+    made: list[Correction] = []
+    lost: Lost | None = None
+    rows = await sql.find(text=words, **given)
     if not rows:
-        asking = context().transaction
-        assert asking is not None
-        asking.follow_up()
-        lost = await sql.lost(**given)
+        lost = await _lost(words, given)
         if filters.agent is not None and not lost.agent_known:
             raise UnknownAgent(f"There is no agent {filters.agent!r} here; `agents.list` shows those that exist.")
-        notes += rules.explain_nothing(lost, text=asked.text, kinds=kinds, filters=filters)
+    if words is not None and (made := corrections(lost.guesses if lost is not None else rows[0].guesses)):
+        _transaction().follow_up()
+        words = corrected(words, made)
+        rows = await sql.find(text=words, **given)
+        notes += [f"No item holds {each.asked!r}; {each.used!r} was looked for instead." for each in made]
+        lost = None if rows else await _lost(words, given)
+    if lost is not None:
+        notes += rules.explain_nothing(
+            lost, text=words, kinds=kinds, filters=filters, conditions=asked.conditions is not None
+        )
     return SearchResults(
-        hits=[_hit(row) for row in rows],
+        hits=[_hit(row, made) for row in rows],
         mode=mode,
         model=asked.model,
         exact=all(row.exact for row in rows),
@@ -188,7 +219,20 @@ async def answer(
     )
 
 
-def _hit(row: FoundRow) -> SearchHit:
+def _transaction() -> Transaction:
+    asking = context().transaction
+    assert asking is not None
+    return asking
+
+
+async def _lost(words: str | None, given: Mapping[str, Any]) -> Lost:
+    """Why nothing was found."""
+    _transaction().follow_up()
+    asked = ("kinds", "status", "tags", "confidence", "agent")
+    return await sql.lost(text=words, **{name: given[name] for name in asked})
+
+
+def _hit(row: FoundRow, made: Sequence[Correction] = ()) -> SearchHit:
     through = None
     if row.through_id is not None and row.through_kind is not None:
         through = HitThrough(kind=row.through_kind, id=row.through_id, title=row.through_title or "")
@@ -208,6 +252,7 @@ def _hit(row: FoundRow) -> SearchHit:
         score=round(row.score, 6),
         why=Why(
             words=said,
+            corrected=[each for each in made if each.used in said],
             text_rank=row.text_rank,
             text_score=None if row.text_score is None else round(row.text_score, 4),
             vector_rank=row.vector_rank,

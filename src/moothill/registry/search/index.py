@@ -10,7 +10,7 @@ from ...kernel.errors import Internal
 from . import rules
 from .models import SearchEntry, SearchTouch, Vectors
 
-__all__ = ["entry_rows", "in_parts", "touch_rows", "vector_rows"]
+__all__ = ["entry_rows", "in_parts", "note_rows", "touch_rows", "vector_rows"]
 
 _PART = 500
 _TITLE = 500
@@ -36,6 +36,23 @@ def entry_rows(entries: Sequence[SearchEntry], vectors: Vectors) -> list[dict[st
             "tags": _labels(entry.tags),
             "model": vectors.model,
             "fresh": vectors.model if vectors.rows is not None else None,
+        }
+        for entry in entries
+    ]
+
+
+def note_rows(entries: Sequence[SearchEntry]) -> list[dict[str, Any]]:
+    """Parameters of the statement that adds an item's words to the vocabulary."""
+    return [
+        {
+            "id": entry.id,
+            "said": " ".join(
+                (
+                    rules.spoken_name(entry.title[:_TITLE]),
+                    rules.spoken(" ".join(entry.keywords)),
+                    rules.spoken(entry.body),
+                )
+            ),
         }
         for entry in entries
     ]

@@ -24,7 +24,8 @@ QueryText = Annotated[
     Field(
         min_length=1,
         max_length=1000,
-        description="What is looked for, in plain words; at most 1,000 characters.",
+        description='What is looked for, in plain words; at most 1,000 characters. "Words in quotes" must stand '
+        "there one after the other, kubern* is any word that begins so, -word leaves out what holds it.",
         examples=["send a message to a Slack channel"],
     ),
 ]
@@ -44,6 +45,10 @@ ModelSlug = Annotated[
         examples=["wordllama_256"],
     ),
 ]
+
+
+# For a word that no item holds: words spelt like it, their likeness by trigrams, and how many items hold each.
+Guesses = dict[str, list[tuple[str, float, int]]]
 
 
 class _Frozen(BaseModel):
@@ -94,10 +99,20 @@ class HitThrough(_Frozen):
     title: str = Field(description="Its name.")
 
 
+class Correction(_Frozen):
+    """A word of the query that no item holds, and the word that was looked for instead."""
+
+    asked: str = Field(description="The word of the query.")
+    used: str = Field(description="The word of this tenant's texts that is spelt like it.")
+
+
 class Why(_Frozen):
     """Why something was found."""
 
-    words: list[str] = Field(description="Words of the query that it holds.")
+    words: list[str] = Field(description="Words of the query that it holds; `kubern*` for a word that begins so.")
+    corrected: list[Correction] = Field(
+        default_factory=list, description="Those of the words that were looked for instead of a misspelt one."
+    )
     text_rank: int | None = Field(None, description="Its rank by words, from 1.")
     text_score: float | None = Field(None, description="Its score by words; comparable within one search only.")
     vector_rank: int | None = Field(None, description="Its rank by vector, from 1.")
@@ -195,6 +210,7 @@ class Lost(_Frozen):
     confident: int
     of_agent: int
     agent_known: bool
+    guesses: Guesses | None = None
 
 
 class FoundRow(_Frozen):
@@ -222,6 +238,7 @@ class FoundRow(_Frozen):
     through_body: str | None
     vector: VectorState
     exact: bool
+    guesses: Guesses | None = None
 
 
 class EmbeddableText(_Frozen):
@@ -312,6 +329,7 @@ class Question:
     Attributes:
         model: the model that answers.
         text: its words; None in a search by vector alone.
+        conditions: phrases, beginnings and exclusions, as the statement takes them; None for words alone.
         vector: its vector; None when it has none.
         milliseconds: what making the vector took.
         notes: what the caller should know.
@@ -322,6 +340,7 @@ class Question:
     vector: Any
     milliseconds: float
     notes: tuple[str, ...] = ()
+    conditions: str | None = None
 
 
 class ReindexStarted(EventPayload, kind="search.reindex_started"):

@@ -1,10 +1,13 @@
+-- The two readings of a name are held apart by the tenant's lexeme, so that no phrase reaches from one into the other;
+-- the other parts differ in weight.
 -- let: spoken
 setweight(to_tsvector('pg_catalog.english', %(name)s), 'A')
+          || ('''' || mt.tenant_lexeme(%(tenant)s) || ''':50')::tsvector
           || setweight(to_tsvector('pg_catalog.simple', %(name)s), 'A')
           || setweight(to_tsvector('pg_catalog.english', %(keywords)s), 'B')
           || setweight(to_tsvector('pg_catalog.english', %(words)s), 'C')
           || setweight(to_tsvector('pg_catalog.simple', %(words)s), 'D')
-          || array_to_tsvector(array[mt.tenant_lexeme(%(tenant)s)])
+          || setweight(to_tsvector('pg_catalog.simple', %(keywords)s), 'D')
 
 -- name: put
 -- Write an item with its facets; what has a new text waits for the vectors that are not written with it.
@@ -53,6 +56,16 @@ where tn.id = %(tenant)s and waiting.model is distinct from %(fresh)s::text
 on conflict (tenant_id, model, item_id) do update
 set queued_at = excluded.queued_at, attempts = excluded.attempts, error = excluded.error;
 
+-- name: note
+-- Add the words of an item's text that the tenant's vocabulary lacks.
+-- returns: run
+select search_note(%(tenant)s, %(id)s, %(said)s);
+
+-- name: sweep
+-- Take words that no item holds any more out of the vocabulary, among the next ones.
+-- returns: one
+select last, gone from search_sweep(%(tenant)s, %(after)s, %(size)s);
+
 -- name: put_vector
 -- Store the vector of an item, or that it has none.
 -- returns: run
@@ -97,15 +110,15 @@ delete from search_items where tenant_id = %(tenant)s and id = any(%(ids)s::uuid
 -- Search by words, by vector, or by both.
 -- returns: many
 select id, kind, key, title, body, status, confidence, agent_id, agent_key, agent_title, score, text_rank, text_score,
-       words, vector_rank, similarity, through_id, through_kind, through_title, through_body, vector, exact
+       words, vector_rank, similarity, through_id, through_kind, through_title, through_body, vector, exact, guesses
 from search_find(%(tenant)s, %(text)s, %(vector)s, %(item)s, %(model)s, %(lift)s, %(kinds)s::text[],
                  %(status)s::text[], %(tags)s::text[], %(confidence)s, %(agent)s, %(size)s, %(depth)s,
-                 %(text_weight)s, %(vector_weight)s, %(smoothing)s, %(few)s, %(common)s);
+                 %(text_weight)s, %(vector_weight)s, %(smoothing)s, %(few)s, %(common)s, %(more)s);
 
 -- name: lost
 -- How many items pass each condition of a search that found nothing.
 -- returns: one
-select items, with_words, of_kinds, in_states, with_tags, confident, of_agent, agent_known
+select items, with_words, of_kinds, in_states, with_tags, confident, of_agent, agent_known, guesses
 from search_lost(%(tenant)s, %(kinds)s::text[], %(status)s::text[], %(tags)s::text[], %(confidence)s, %(agent)s,
                  %(text)s);
 

@@ -168,7 +168,9 @@ def _find(text: str, word: str) -> int | None:
     return match.start() if match else None
 
 
-def explain_nothing(lost: Lost, *, text: str | None, kinds: Sequence[str] | None, filters: SearchFilters) -> list[str]:
+def explain_nothing(
+    lost: Lost, *, text: str | None, kinds: Sequence[str] | None, filters: SearchFilters, conditions: bool = False
+) -> list[str]:
     """Why a search found nothing, one sentence for each condition that stood in the way."""
     if lost.items == 0:
         return ["Nothing can be found in this tenant yet; register agents first."]
@@ -186,6 +188,8 @@ def explain_nothing(lost: Lost, *, text: str | None, kinds: Sequence[str] | None
     ]
     if text is not None and lost.with_words == 0:
         notes.append("No item holds any word of the query.")
+    elif conditions:
+        notes.append("No item that passes holds every phrase and nothing that is left out.")
     if len(notes) > 1 and all(count for is_given, count in passed.values() if is_given):
         notes.append("No item passes all of them.")
     return notes or ["Nothing matches."]

@@ -35,6 +35,7 @@ from .statements import sql
 __all__ = ["Search"]
 
 _QUEUED = 5_000
+_SWEPT = 1_000
 
 _log = logging.getLogger("moothill.search")
 
@@ -95,7 +96,7 @@ class Search(Service, group="search"):
         weights: SearchWeights | None = None,
         through: bool = True,
     ) -> Question:
-        return await self.question(text=text, vector=vector, mode=mode)
+        return await asking.worded_question(self.executor, text=text, vector=vector, mode=mode)
 
     @operation(effect="read", scope="search:read", example={})
     async def models(self) -> list[SearchModel]:
@@ -191,6 +192,7 @@ class Search(Service, group="search"):
         if vectors.rows is None:
             await sql.adopt(model=vectors.model)
         await index.in_parts(sql.put, index.entry_rows(entries, vectors))
+        await index.in_parts(sql.note, index.note_rows(entries))
         await index.in_parts(sql.put_vector, index.vector_rows(entries, vectors))
 
     async def touch(self, changes: Sequence[SearchTouch]) -> None:
@@ -227,7 +229,27 @@ class Search(Service, group="search"):
         """What of one kind is like a question, or like an item of any kind (itself left out)."""
         return await asking.answer(asked, kinds=[kind], filters=filters, limit=limit, item=item)
 
+    async def sweep(self) -> int:
+        """Take every word that no item holds any more out of the vocabulary; how many went."""
+        gone, after = 0, ""
+        while True:
+            part = await sql.sweep(after=after, size=_SWEPT)
+            gone += part.gone
+            if part.last is None:
+                return gone
+            after = part.last
+
     # What the worker runs by itself.
+
+    @scheduled(every=timedelta(hours=6), per_tenant=True)
+    async def sweep_words(self) -> Step:
+        """Forget words that no item holds any more."""
+        cursor = context().cursor or {"after": "", "done": 0}
+        part = await sql.sweep(after=cursor["after"], size=_SWEPT)
+        done = cursor["done"] + part.gone
+        if part.last is None:
+            return Step(done=done)
+        return Step(done=done, cursor={"after": part.last, "done": done})
 
     @scheduled(every=timedelta(seconds=10), per_tenant=True, prepare="_make_vectors")
     async def fill_queue(self) -> Step:

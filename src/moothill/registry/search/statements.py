@@ -32,10 +32,19 @@ class Ready(BaseModel):
     made: bool
 
 
+class Swept(BaseModel):
+    """The last word that was looked at, and how many went."""
+
+    last: str | None
+    gone: int
+
+
 class Sql(Queries):
     """Statements of this subsystem."""
 
     put: Run
+    note: Run
+    sweep: One[Swept]
     put_vector: Run
     touch: Run
     drop_vectors: Run

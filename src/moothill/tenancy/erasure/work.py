@@ -12,6 +12,7 @@ from ...database.queries import Many, Maybe, One, Queries, Run
 from ...kernel import Step, context
 from ...kernel.identifiers import NOBODY
 from ...kernel.service import Executor
+from ...registry.search import Search
 from ..limits import Limits
 from ..retention import archiving
 from . import reports, rules
@@ -85,6 +86,9 @@ async def go_on(executor: Executor, cursor: Mapping[str, Any]) -> Step:
     more: dict[str, Any] | None = None
     if stage == "rows":
         gone = await sql.rows(erasure=erasure, size=_ROWS)
+        if not gone and under_way.agent is not None:
+            # Its texts are gone; the words that nobody else used go from the vocabulary of search.
+            await Search(executor).sweep()
         done, more = done + gone, {} if gone else None
     elif stage == "agent" and under_way.agent is not None:
         done += int(await sql.agent(erasure=erasure))
