@@ -30,6 +30,7 @@ from .models import (
     Vectors,
 )
 from .providers import providers_of
+from .quality import evaluating, feedback, judging
 from .sessions import history
 from .sessions.recorder import noted, seen
 from .statements import sql
@@ -62,6 +63,13 @@ class Search(Service, group="search"):
     popular = history.popular
     unanswered = history.unanswered
     performance = history.performance
+    feedback = feedback.feedback
+    judge = judging.judge
+    derive_judgements = judging.derive_judgements
+    judgements = judging.judgements
+    judged_sets = judging.judged_sets
+    forget_judgements = judging.forget_judgements
+    evaluate = evaluating.evaluate
 
     @operation(
         effect="read",
