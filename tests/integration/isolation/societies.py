@@ -63,13 +63,16 @@ _BEHIND: Mapping[str, LiteralString] = {
     "search_judgements": """
         with query as (
           insert into moothill.search_judged_queries (tenant_id, id, judged_set, query_text, query_hash, source)
-          select %(tenant)s, gen_random_uuid(), 'isolation', 'where is ' || %(marker)s || n, sha256(n::text::bytea),
+          select %(tenant)s, gen_random_uuid(), 'demo', 'where is ' || %(marker)s || n, sha256(n::text::bytea),
                  'given'
           from generate_series(1, 2) n
           returning tenant_id, id
         )
         insert into moothill.search_judgements (tenant_id, query_id, item_id, grade)
-        select tenant_id, id, gen_random_uuid(), 3 from query
+        select q.tenant_id, q.id, i.id, 3
+        from query q
+        cross join lateral (
+          select i.id from moothill.search_items i where i.tenant_id = %(tenant)s order by i.id limit 1) i
     """,
     "rate_buckets": """
         insert into moothill.rate_buckets (tenant_id, name, amount, tokens, refilled_at)

@@ -30,7 +30,7 @@ from .models import (
     Vectors,
 )
 from .providers import providers_of
-from .quality import evaluating, feedback, judging
+from .quality import evaluating, feedback, judging, tuning
 from .sessions import history
 from .sessions.recorder import noted, seen
 from .statements import sql
@@ -70,6 +70,7 @@ class Search(Service, group="search"):
     judged_sets = judging.judged_sets
     forget_judgements = judging.forget_judgements
     evaluate = evaluating.evaluate
+    tune = tuning.tune
 
     @operation(
         effect="read",

@@ -61,6 +61,7 @@ class Sql(Queries):
     demote: One[bool]
     forget: One[bool]
     set_effort: Run
+    tuned: One[int | None]
 
 
 sql = Sql()
