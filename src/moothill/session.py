@@ -27,6 +27,7 @@ from .kernel.operation import Operation
 from .kernel.service import REGISTRY, Executor
 from .kernel.settings import Settings
 from .moot import Moot
+from .registry.search.sessions.recorder import recorder_of
 from .tenancy.keys import Credentials, KeyGate
 from .tenancy.limits import RatesShared
 from .tenancy.sharing import Accesses
@@ -426,6 +427,7 @@ async def open_database(
             sql_dsn = settings.sql_dsn.get_secret_value()
         untrusted = UntrustedSql(database, sql_dsn)
         stack.push_async_callback(untrusted.close)
+        stack.push_async_callback(recorder_of(runtime).close)
         runtime.providers[NAME] = Desk(untrusted)
         nudge = Nudge(runtime, database)
         nudge.attach()

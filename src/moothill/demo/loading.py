@@ -11,8 +11,9 @@ from ..kernel.errors import Conflict
 from ..registry.agents.models import AgentDetails, AgentRecord, NewSkill, ReportedStatus
 from ..registry.agents.reports import Heartbeat
 from ..registry.capabilities.models import CapabilityRecord, NewCapability, NewEvidence
+from ..registry.search.quality.models import NewJudgement
 from .agents import Agent, Capability
-from .society import Society, load_society
+from .society import Society, load_judged, load_society
 
 if TYPE_CHECKING:
     from ..moot import Moot
@@ -39,7 +40,22 @@ async def load(moot: "Moot", society: Society | None = None) -> int:
             await moot.tenants.create(slug=tenant.slug, name=tenant.name, project=tenant.project)
         made += await _load_agents(moot.tenant(tenant.slug), whole.of(tenant.slug).agents)
     await _load_bounds(moot.tenant(whole.tenants[0].slug))
+    if society is None:
+        await _load_judgements(moot.tenant(whole.tenants[0].slug), whole)
     return made
+
+
+async def _load_judgements(moot: "Moot", whole: Society) -> None:
+    """The judged queries of the first tenant, by agent; `search.evaluate` measures by them."""
+    await moot.search.judge(
+        judged_set="demo",
+        judgements=[
+            NewJudgement(query=query.text, item=agent, grade=grade, kinds=["agent"])
+            for query in load_judged()
+            if query.tenant == whole.tenants[0].slug
+            for agent, grade in query.agents.items()
+        ],
+    )
 
 
 async def _load_bounds(moot: "Moot") -> None:

@@ -124,6 +124,10 @@ class Settings(BaseModel):
         None, ge=8, le=4000, description="Dimensions, where the model lets choose."
     )
 
+    record_searches: bool = Field(
+        True, description="Keep what is searched for, how long it takes and what it finds; false: nothing of it."
+    )
+
     privacy_epsilon: float = Field(
         1.0, ge=0.01, le=100, description="Privacy budget of each family of releases, for a group and a month."
     )

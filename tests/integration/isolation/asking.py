@@ -44,9 +44,11 @@ KINDS: Mapping[str, str] = {
     "event": "event",
     "grant": "grant",
     "hold": "hold",
+    "item": "item",
     "job": "job",
     "key": "key",
     "owner": "partner",
+    "session": "session",
     "skill": "skill",
     "tenant": "id",
 }

@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from moothill.database.embedded import EmbeddedServer
 from moothill.kernel.settings import Settings
+from moothill.registry.search.sessions.recorder import recorder_of
 from moothill.session import open_database
 from tests.conftest import cloned
 from tests.integration.isolation.catalog import read_catalog
@@ -25,6 +26,8 @@ async def ground(server: EmbeddedServer, settings: Settings) -> AsyncIterator[Gr
             async with await psycopg.AsyncConnection.connect(admin_dsn, autocommit=True) as admin:
                 ours = await settle(platform, "amber")
                 theirs = await settle(platform, "basalt")
+                # Searches are written some moments later: all that were made are there, and no more will be.
+                await recorder_of(platform.executor.runtime).close()  # type: ignore[attr-defined]
                 await fill_up(admin, ours, theirs)
                 catalog = await read_catalog(admin)
                 twin = await copy_as_twin(admin, catalog, ours, "cobalt")

@@ -143,6 +143,12 @@ CALLS = (
     Call("select moothill.search_note(%(ours)s, %(agent)s, 'kubernetes')", "harmless"),
     Call("select * from moothill.search_sweep(%(tenant)s, '', 1000)", "refused"),
     Call("select * from moothill.search_models(%(tenant)s)", "refused"),
+    Call(f"select * from moothill.search_sample(%(tenant)s, '{MODEL}', 10, 's')", "refused"),
+    Call(f"select * from moothill.search_probe(%(tenant)s, '{MODEL}', %(agent)s, '{{40}}', 3)", "refused"),
+    Call(
+        f"select hits from moothill.search_probe(%(ours)s, '{MODEL}', %(agent)s, '{{40}}', 3) where effort > 0",
+        "nothing",
+    ),
     Call("select mt.same_tenant(%(tenant)s)", "refused"),
     Call(
         "select * from moothill.privacy_charge((select to_jsonb(r) || jsonb_build_object('id', gen_random_uuid(), "

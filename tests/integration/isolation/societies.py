@@ -45,6 +45,35 @@ _BEHIND: Mapping[str, LiteralString] = {
         from (values (now()), (now() + interval '1 month'), (timestamptz '2001-01-01')) as m (moment),
              generate_series(1, 2)
     """,
+    # Enough of one query, and slow enough, to stand in every view.
+    "search_sessions": """
+        insert into moothill.search_sessions (tenant_id, id, query_text, query_hash, search_type, max_results,
+                                              result_count, execution_ms, actor_id, actor_kind, created_at)
+        select %(tenant)s, (left(mt.uuid7_floor(m.moment)::text, 24) || right(gen_random_uuid()::text, 12))::uuid,
+               'what of ' || %(marker)s, sha256(convert_to(%(marker)s, 'UTF8')), 'text', 10, 0, 500,
+               gen_random_uuid(), 'operator', m.moment
+        from (values (now()), (now() + interval '1 month'), (timestamptz '2001-01-01')) as m (moment),
+             generate_series(1, 7)
+    """,
+    "search_feedback": """
+        insert into moothill.search_feedback (tenant_id, session_id, item_id, verdict, position, query_hash, actor_id)
+        select %(tenant)s, s.id, gen_random_uuid(), 'rejected', 1, s.query_hash, s.actor_id
+        from moothill.search_sessions s where s.tenant_id = %(tenant)s order by s.id limit 2
+    """,
+    "search_judgements": """
+        with query as (
+          insert into moothill.search_judged_queries (tenant_id, id, judged_set, query_text, query_hash, source)
+          select %(tenant)s, gen_random_uuid(), 'demo', 'where is ' || %(marker)s || n, sha256(n::text::bytea),
+                 'given'
+          from generate_series(1, 2) n
+          returning tenant_id, id
+        )
+        insert into moothill.search_judgements (tenant_id, query_id, item_id, grade)
+        select q.tenant_id, q.id, i.id, 3
+        from query q
+        cross join lateral (
+          select i.id from moothill.search_items i where i.tenant_id = %(tenant)s order by i.id limit 1) i
+    """,
     "rate_buckets": """
         insert into moothill.rate_buckets (tenant_id, name, amount, tokens, refilled_at)
         select %(tenant)s, name, 7, 7, now() from unnest(array['calls', 'calls:agents']) as name
@@ -130,6 +159,7 @@ class Society:
         release: id of a release that its group has paid for and not drawn.
         hold: id of a legal hold on another agent of it.
         account: name of a service account that only this society has.
+        session: id of a search that the agent made, `item` its first hit.
     """
 
     moot: Moot
@@ -149,6 +179,8 @@ class Society:
     release: UUID
     hold: UUID
     account: str
+    session: UUID
+    item: UUID
 
 
 async def settle(platform: Moot, word: str) -> Society:
@@ -206,6 +238,8 @@ async def settle(platform: Moot, word: str) -> Society:
     grants = [*await _share(partner, moot), *await _share(moot, partner)]
     for _ in range(2):
         await partner.sharing.agents(owner=made.slug)
+    found = await moot.view_as(alone.agent_id).search.find(text=f"reviewing contracts for {marker}")
+    assert found.session is not None
     return Society(
         moot=moot,
         id=made.id,
@@ -224,6 +258,8 @@ async def settle(platform: Moot, word: str) -> Society:
         release=releases[0].id,
         hold=hold,
         account=f"importer of {marker}",
+        session=found.session,
+        item=found.hits[0].id,
     )
 
 
@@ -357,6 +393,8 @@ async def copy_as_twin(admin: psycopg.AsyncConnection[Any], catalog: Catalog, so
         release=society.release,
         hold=society.hold,
         account=society.account.replace(society.marker, marker),
+        session=society.session,
+        item=society.item,
     )
 
 

@@ -70,6 +70,8 @@ SEALED: Mapping[str, SealedTable] = {
             batch=100,
             unreadable="error",
         ),
+        SealedTable("search_sessions", {"query_text": "text"}, bound=("id",)),
+        SealedTable("search_judged_queries", {"query_text": "text"}, bound=("id",)),
         SealedTable("events", {"payload": "json", "changes": "json"}, bound=("id",), is_log=True),
     )
 }

@@ -5,6 +5,7 @@ for as long as the ring keeps them; `repr` and pickles never show one.
 """
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,11 +49,17 @@ def decrypted(cipher: AESGCM, content: bytes, bound: bytes) -> bytes:
 class DataKey:
     """One data key, ready to be used."""
 
-    __slots__ = ("cipher", "number")
+    __slots__ = ("_likeness", "cipher", "number")
 
     def __init__(self, number: int, key: bytes) -> None:
         self.number = number
         self.cipher = AESGCM(key)
+        # A key of its own for digests: what one of them is used for tells nothing about the other.
+        self._likeness = hmac.digest(key, b"moothill digest v1", "sha256")
+
+    def digest(self, plain: bytes) -> bytes:
+        """The same for the same value; nobody without the key can try values out."""
+        return hmac.digest(self._likeness, plain, "sha256")
 
     def __repr__(self) -> str:
         return f"<DataKey {self.number}>"
@@ -83,6 +90,15 @@ class TenantKeys:
     def shredded(self) -> "TenantKeys":
         """These keys once they are destroyed."""
         return TenantKeys(self.tenant, None, {number: ValueShredded() for number in self.known})
+
+    def digest(self, plain: bytes) -> bytes:
+        """What stands for a value where equal ones are counted: SHA-256, keyed where the tenant encrypts."""
+        return hashlib.sha256(plain).digest() if self.active is None else self._key(self.active).digest(plain)
+
+    def digests(self, plain: bytes) -> list[bytes]:
+        """Every digest that may have been stored of a value, under keys of before too; the one of today first."""
+        known = [key.digest(plain) for key in self.known.values() if isinstance(key, DataKey)]
+        return list(dict.fromkeys([self.digest(plain), *known, hashlib.sha256(plain).digest()]))
 
     def stored(self, table: SealedTable, column: str, row: Sequence[object], plain: bytes) -> str | bytes:
         """A plain value as it goes into its column: sealed, or escaped in a tenant that does not encrypt."""

@@ -144,8 +144,10 @@ async def arrange(model: SearchModel, *, threshold: int = rules.THRESHOLD, bulk:
             await sql.set_effort(model=model.model, effort=rules.effort(model.vectors))
             context().record(PlaceChanged(model=model.model, place="own"))
         return not step.finished
-    if model.place == "own" and model.effort < rules.effort(model.vectors):
-        await sql.set_effort(model=model.model, effort=rules.effort(model.vectors))
+    if model.place == "own":
+        wanted = rules.effort_due(model.vectors, model.effort, await sql.tuned(model=model.model))
+        if wanted is not None:
+            await sql.set_effort(model=model.model, effort=wanted)
     if due == "shared" and await sql.demote(model=model.model, most=threshold):
         context().record(PlaceChanged(model=model.model, place="shared"))
     return False

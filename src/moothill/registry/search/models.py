@@ -153,6 +153,9 @@ class SearchResults(_Frozen):
     model: str = Field(description="Embedding model that answered.")
     exact: bool = Field(description="Every vector in question was compared; false: the nearest by an index.")
     timing: SearchTiming = Field(description="Where the time went.")
+    session: UUID | None = Field(
+        None, description="Id of this search, which `search.feedback` names; null where searches are not recorded."
+    )
     notes: list[str] = Field(
         default_factory=list, description="What the caller should know: why nothing was found, what was left out."
     )

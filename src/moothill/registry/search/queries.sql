@@ -267,5 +267,11 @@ select embedding_retire(%(tenant)s, %(model)s, %(batch)s, %(grace)s) as done;
 -- How many candidates the tenant's index looks at.
 -- returns: run
 update embedding_placements
-set effort = %(effort)s
+set effort = %(effort)s, tuned_vectors = null
 where tenant_id = %(tenant)s and model = %(model)s;
+
+-- name: tuned
+-- How many vectors there were when the effort was measured; null: it was not.
+-- returns: one
+select (select p.tuned_vectors from embedding_placements p
+        where p.tenant_id = %(tenant)s and p.model = %(model)s) as tuned;

@@ -27,6 +27,7 @@ __all__ = [
     "depth",
     "digest",
     "effort",
+    "effort_due",
     "embedding_text",
     "explain_nothing",
     "fused",
@@ -101,6 +102,20 @@ def effort(vectors: int) -> int:
     5,000 vectors and 40 at 50,000. A step more is taken, since nobody's data is like ours.
     """
     return next((found for most, found in _EFFORTS if vectors <= most), _HARDEST)
+
+
+def effort_due(vectors: int, now: int, tuned: int | None) -> int | None:
+    """The effort that an index should get, when that is more than it has; None: leave it.
+
+    Args:
+        vectors: as many as there are.
+        now: its effort.
+        tuned: as many as there were when its effort was measured; what was measured holds until they have doubled.
+    """
+    if tuned is not None and vectors <= 2 * tuned:
+        return None
+    wanted = effort(vectors)
+    return wanted if wanted > now else None
 
 
 def fused(text_rank: int | None, vector_rank: int | None, weights: SearchWeights) -> float:

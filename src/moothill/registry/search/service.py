@@ -30,6 +30,9 @@ from .models import (
     Vectors,
 )
 from .providers import providers_of
+from .quality import evaluating, feedback, judging, tuning
+from .sessions import history
+from .sessions.recorder import noted, seen
 from .statements import sql
 
 __all__ = ["Search"]
@@ -56,6 +59,20 @@ class UnknownModel(Invalid):
 class Search(Service, group="search"):
     """Find agents, capabilities and everything else that has a text."""
 
+    sessions = history.sessions
+    slow = history.slow
+    popular = history.popular
+    unanswered = history.unanswered
+    performance = history.performance
+    feedback = feedback.feedback
+    judge = judging.judge
+    derive_judgements = judging.derive_judgements
+    judgements = judging.judgements
+    judged_sets = judging.judged_sets
+    forget_judgements = judging.forget_judgements
+    evaluate = evaluating.evaluate
+    tune = tuning.tune
+
     @operation(
         effect="read",
         scope="search:read",
@@ -81,7 +98,8 @@ class Search(Service, group="search"):
     ) -> SearchResults:
         """Find what fits a description, best first, and say why each hit matched."""
         asked: Question = context().prepared
-        return await asking.answer(asked, kinds=kinds, filters=filters, limit=limit, weights=weights, through=through)
+        found = await asking.answer(asked, kinds=kinds, filters=filters, limit=limit, weights=weights, through=through)
+        return noted(self.executor, found, seen(text=text, vector=vector, kinds=kinds, filters=filters, limit=limit))
 
     @find.prepare
     async def _prepare_find(

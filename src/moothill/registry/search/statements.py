@@ -70,6 +70,7 @@ class Sql(Queries):
     demote: One[bool]
     forget: One[bool]
     set_effort: Run
+    tuned: One[int | None]
 
 
 sql = Sql()
