@@ -1,8 +1,11 @@
-"""`moothill bench search`: recall and latency of vector search at every size of tenant.
+"""`moothill bench search`: recall and latency of vector search at every size of tenant, and under filters.
 
 Each figure is taken at the SDK, over the whole call: validation, transaction, search, result. Recall is
 measured against the exact answer. Beside each search, in turn, the same vector is looked for by pgvector alone: a
 superuser's prepared statement on the tenant's own rows, without tenancy, filters, titles or reasons.
+
+The scale `million` has a million vectors (or as many as `--vectors` says) in tenants from 100 to half a million,
+and the documents' own design, one index for all of them, built from the same vectors.
 """
 
 import time
@@ -11,37 +14,27 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import psycopg
 from pgvector.psycopg import register_vector_async
 from psycopg import sql as sql_text
 
-from ..kernel.context import Principal
-from ..kernel.identifiers import uuid7
 from ..kernel.local import LocalExecutor
 from ..moot import Moot
-from ..registry.search import Search, SearchEntry, Vectors, filling
 from ..registry.search.index import half
-from ..registry.search.providers import Providers, providers_of
-from ..registry.search.statements import sql
-from ..worker.acting import acting
+from ..registry.search.providers import Providers
+from . import selectivity, shared_design
 from .report import Row, percentile
-from .vectors import Cloud, cloud
+from .shelves import DIMENSIONS, MODEL, NEAREST, RECALL, NoTexts, Shelf, arrange, facets_of, load, vacuum
+from .vectors import cloud
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["LAYOUTS", "Layout", "run"]
+__all__ = ["LAYOUTS", "Layout", "million", "run"]
 
-DIMENSIONS = 768
-MODEL = "bench_768"
 SEED = 20_261_121
-NEAREST = 10
-RECALL = 0.99
-# Nobody reads the feed of events here, so every index may be built in one go.
-_BULK = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,147 +46,120 @@ class Layout:
         sizes: how many tenants have how many vectors.
         target: P95 in milliseconds; None where it is not stated.
         queries: for each size, spread over its tenants.
+        filtered: the largest tenant is also asked under filters of every kind and share.
+        described: the documents' own design is built and asked beside ours.
     """
 
     name: str
     sizes: dict[int, int]
     target: float | None
     queries: int = 300
+    filtered: bool = False
+    described: bool = False
 
 
 LAYOUTS = {
-    "quick": [Layout("3K skewed", {2_200: 1, 500: 1, 100: 3}, None, 60)],
+    "quick": [Layout("3K skewed", {2_200: 1, 500: 1, 100: 3}, None, 60, filtered=True, described=True)],
     "full": [
         Layout("10K uniform", {1_000: 10}, 1.5),
         Layout("10K skewed", {5_000: 1, 1_000: 4, 100: 10}, 1.5),
         Layout("100K uniform", {5_000: 20}, 3.0),
-        Layout("100K skewed", {50_000: 1, 5_000: 8, 100: 100}, 3.0),
+        Layout("100K skewed", {50_000: 1, 5_000: 8, 100: 100}, 3.0, filtered=True, described=True),
     ],
 }
+# Parts of a million: tenants of half of it, a quarter, a tenth, and so on down to a ten-thousandth.
+_SHARES = {500_000: 1, 250_000: 1, 100_000: 1, 50_000: 2, 10_000: 4, 1_000: 9, 100: 10}
 
 
-class _NoTexts:
-    """A provider of vectors that are given: it embeds nothing."""
-
-    name = "bench"
-    model = MODEL
-    dimensions = DIMENSIONS
-    local = True
-    max_characters = 1
-
-    async def embed(self, texts: Any) -> "NDArray[Any]":
-        raise AssertionError("the benchmark gives vectors")
-
-    async def close(self) -> None:
-        """Nothing to let go of."""
+def million(vectors: int = 1_000_000) -> list[Layout]:
+    """The layout of a million vectors, or the same in small; no tenant has fewer than twenty."""
+    sizes: dict[int, int] = {}
+    for size, number in _SHARES.items():
+        scaled = max(20, size * vectors // 1_000_000)
+        sizes[scaled] = sizes.get(scaled, 0) + number
+    return [Layout(f"{vectors:,} skewed", sizes, None, 100, filtered=True, described=True)]
 
 
-@dataclass(slots=True)
-class _Tenant:
-    moot: Moot
-    executor: LocalExecutor
-    cloud: Cloud
-    ids: dict[UUID, int]
-
-
-async def run(moot: Moot, *, scale: str, admin_dsn: str | None = None) -> list[Row]:
+async def run(moot: Moot, *, scale: str, admin_dsn: str | None = None, vectors: int = 1_000_000) -> list[Row]:
     """Measure on the connection of `moot`.
 
     Args:
         moot: a local one, that may make tenants.
-        scale: quick or full.
+        scale: quick, full or million.
         admin_dsn: to vacuum between loading and measuring, as autovacuum would in a minute.
+        vectors: of the scale `million`.
     """
     assert isinstance(moot.executor, LocalExecutor)
     runtime = moot.executor.runtime
     before = runtime.providers.get("embeddings")
-    runtime.providers["embeddings"] = Providers(_NoTexts())
+    runtime.providers["embeddings"] = Providers(NoTexts())
     rows: list[Row] = []
     try:
-        for layout in LAYOUTS[scale]:
+        for layout in million(vectors) if scale == "million" else LAYOUTS[scale]:
             rows += await _measure(moot, layout, admin_dsn)
     finally:
-        runtime.providers["embeddings"] = before or Providers(_NoTexts())
+        runtime.providers["embeddings"] = before or Providers(NoTexts())
         if before is None:
             del runtime.providers["embeddings"]
     return rows
 
 
 async def _measure(moot: Moot, layout: Layout, admin_dsn: str | None) -> list[Row]:
-    began = time.perf_counter()
-    tenants: dict[int, list[_Tenant]] = {}
-    beside = "pgvector alone"
+    tenants: dict[int, list[Shelf]] = {}
     loaded = built = 0.0
+    largest = max(layout.sizes)
     for size, number in layout.sizes.items():
         tenants[size] = []
         for _ in range(number):
             asked = max(3, layout.queries // number)
-            made = cloud(size, asked, dimensions=DIMENSIONS, seed=SEED + sum(map(len, tenants.values())) + size)
+            seed = SEED + sum(map(len, tenants.values())) + size
+            made = cloud(size, asked, dimensions=DIMENSIONS, seed=seed, topics=SEED)
+            facets = facets_of(made.points, SEED) if layout.filtered and size == largest else None
             began = time.perf_counter()
-            tenant = await _load(moot, made)
+            tenant = await load(moot, made, facets)
             loaded += time.perf_counter() - began
             began = time.perf_counter()
-            await _arrange(tenant)
+            await arrange(tenant)
             built += time.perf_counter() - began
             tenants[size].append(tenant)
     if admin_dsn is not None:
-        await _vacuum(admin_dsn)
+        await vacuum(admin_dsn)
     count = sum(size * number for size, number in layout.sizes.items())
     rows = [
         Row(layout.name, "load", count / loaded, "vectors/s"),
         Row(layout.name, "partitions and indexes", built, "s"),
     ]
     for size, group in tenants.items():
-        case = f"{layout.name}, tenant of {size:,}"
-        seconds, alone, recall, plans = await _ask(group, admin_dsn)
-        peers = [percentile(alone, share) * 1000 if alone else None for share in (0.50, 0.95)]
+        rows += await _of_size(layout, size, group, admin_dsn)
+    if layout.filtered:
+        rows += await selectivity.run(tenants[largest][0], f"{layout.name}, tenant of {largest:,}")
+    if layout.described and admin_dsn is not None:
+        rows += await shared_design.run(tenants, admin_dsn, layout.name)
+    return rows
+
+
+async def _of_size(layout: Layout, size: int, group: list[Shelf], admin_dsn: str | None) -> list[Row]:
+    """The figures of the tenants of one size."""
+    case, beside = f"{layout.name}, tenant of {size:,}", "pgvector alone"
+    seconds, alone, recall, plans = await _ask(group, admin_dsn)
+    peers = [percentile(alone, share) * 1000 if alone else None for share in (0.50, 0.95)]
+    rows = [
+        Row(case, "recall@10", recall, "", RECALL, "at least"),
+        Row(case, "p50", percentile(seconds, 0.50) * 1000, "ms", None, peer=beside, peer_value=peers[0]),
+        Row(case, "p95", percentile(seconds, 0.95) * 1000, "ms", layout.target, peer=beside, peer_value=peers[1]),
+        Row(case, "answered exactly", plans["exact"] / max(1, plans.total()), "of searches"),
+    ]
+    found = next(model for model in await group[0].moot.search.models() if model.model == MODEL)
+    if found.index_bytes and found.table_bytes:
         rows += [
-            Row(case, "recall@10", recall, "", RECALL, "at least"),
-            Row(case, "p50", percentile(seconds, 0.50) * 1000, "ms", None, peer=beside, peer_value=peers[0]),
-            Row(case, "p95", percentile(seconds, 0.95) * 1000, "ms", layout.target, peer=beside, peer_value=peers[1]),
-            Row(case, "answered exactly", plans["exact"] / max(1, plans.total()), "of searches"),
+            Row(case, "index", found.index_bytes / 2**20, "MiB"),
+            Row(case, "table", found.table_bytes / 2**20, "MiB"),
+            Row(case, "effort", found.effort, "candidates"),
         ]
     return rows
 
 
-async def _load(moot: Moot, made: Cloud) -> _Tenant:
-    slug = f"bench-{uuid7().hex}"
-    await moot.tenants.create(slug=slug, name=slug)
-    found = await moot.tenants.get(tenant=slug)
-    assert isinstance(moot.executor, LocalExecutor)
-    base = moot.executor.principal
-    principal = Principal(tenant=found.id, tenant_slug=slug, actor=base.actor, scopes=base.scopes)
-    executor = LocalExecutor(moot.executor.runtime, principal)
-    ids = [uuid7() for _ in made.points]
-    step = 5_000
-    for start in range(0, len(ids), step):
-        part = range(start, min(start + step, len(ids)))
-        entries = [SearchEntry(kind="capability", id=ids[n], title=f"capability {n}") for n in part]
-        async with acting(executor.runtime, principal, "bench"):
-            search = Search(executor)
-            # Makes the model's table the first time.
-            await search.question_like()
-            await search.put(entries, Vectors(MODEL, [made.points[n] for n in part]))
-    return _Tenant(Moot(executor), executor, made, {identifier: n for n, identifier in enumerate(ids)})
-
-
-async def _arrange(tenant: _Tenant) -> None:
-    """Let the tenant's vectors go where the worker would take them."""
-    providers_of(tenant.executor)
-    while True:
-        async with acting(tenant.executor.runtime, tenant.executor.principal, "bench"):
-            found = next(model for model in await sql.models() if model.model == MODEL)
-            if not await filling.arrange(found, bulk=_BULK):
-                return
-
-
-async def _vacuum(admin_dsn: str) -> None:
-    async with await psycopg.AsyncConnection.connect(admin_dsn, autocommit=True) as connection:
-        await connection.execute("vacuum analyze")
-        await connection.execute("checkpoint")
-
-
-async def _ask(tenants: list[_Tenant], admin_dsn: str | None) -> tuple[list[float], list[float], float, Counter[str]]:
+async def _ask(tenants: list[Shelf], admin_dsn: str | None) -> tuple[list[float], list[float], float, Counter[str]]:
     """Seconds of each search, and of the index alone; mean recall; how it was answered."""
     seconds: list[float] = []
     alone: list[float] = []
@@ -221,7 +187,7 @@ async def _ask(tenants: list[_Tenant], admin_dsn: str | None) -> tuple[list[floa
 
 
 async def _peer(
-    stack: AsyncExitStack, admin_dsn: str | None, tenant: _Tenant
+    stack: AsyncExitStack, admin_dsn: str | None, tenant: Shelf
 ) -> Callable[["NDArray[np.float32]"], Awaitable[int]]:
     """Asks the index, or the tenant's rows where it has none, for the nearest; how many came."""
     if admin_dsn is None:
@@ -233,7 +199,7 @@ async def _peer(
     admin = await stack.enter_async_context(
         await psycopg.AsyncConnection.connect(admin_dsn, autocommit=True, prepare_threshold=0)
     )
-    identifier = tenant.executor.principal.tenant
+    identifier = tenant.tenant
     cursor = await admin.execute(
         "select partition, effort from moothill.embedding_placements where tenant_id = %s and model = %s",
         [identifier, MODEL],

@@ -38,13 +38,25 @@ class Cloud:
         return int(sum(self.likeness[query, point] >= self.reach[query] - 1e-5 for point in found))
 
 
-def cloud(count: int, queries: int, *, dimensions: int, seed: int, nearest: int = 10) -> Cloud:
-    """Points and queries of a tenant, the same for the same seed."""
+def cloud(
+    count: int, queries: int, *, dimensions: int, seed: int, nearest: int = 10, topics: int | None = None
+) -> Cloud:
+    """Points and queries of a tenant, the same for the same seed.
+
+    Args:
+        count: points.
+        queries: queries.
+        dimensions: of both.
+        seed: of what is drawn.
+        nearest: how many points answer a query.
+        topics: seed of the clusters; tenants that share it have the same ones, as people who speak of the same things.
+    """
     import numpy as np
 
     generator = np.random.default_rng(seed)
     clusters = max(4, count // _PER_CLUSTER)
-    centres = generator.standard_normal((clusters, dimensions)).astype(np.float32)
+    of_topics = generator if topics is None else np.random.default_rng(topics)
+    centres = of_topics.standard_normal((clusters, dimensions)).astype(np.float32)
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     weights = generator.dirichlet(np.ones(clusters))
     spread = 1 / np.sqrt(np.arange(1, dimensions + 1))

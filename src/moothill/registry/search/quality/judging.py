@@ -69,7 +69,7 @@ class _Query:
 async def judge(
     self: Service,
     *,
-    judged_set: SetName,
+    judged_set: SetName = "default",
     content: Annotated[
         str | None,
         Field(
@@ -125,7 +125,7 @@ async def judge(
 async def _read(
     self: Service,
     *,
-    judged_set: str,
+    judged_set: str = "default",
     content: str | None = None,
     judgements: list[NewJudgement] | None = None,
     skip_bad: bool = False,

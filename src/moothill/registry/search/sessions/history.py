@@ -1,6 +1,6 @@
 """Reading what was searched: the searches themselves, and what many of them say."""
 
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
@@ -13,6 +13,7 @@ from ....kernel.paging import Cursor, Page, PageSize, decode_cursor
 from ....kernel.service import Service
 from . import rules
 from .models import PopularQuery, SearchPerformance, SearchSession, SearchType, SlowQuery, UnansweredQuery
+from .recorder import written_down
 
 __all__ = ["performance", "popular", "sessions", "slow", "unanswered"]
 
@@ -51,9 +52,9 @@ async def sessions(
     limit: PageSize = 50,
     cursor: Cursor = None,
 ) -> Page[SearchSession]:
-    """Searches that were made here, newest first; each is there about a second after its answer.
+    """Searches that were made here, newest first; an agent sees its own.
 
-    An agent sees its own.
+    Those of another process are there about a second after their answers.
     """
     query = ["search.sessions", context().tenant, type, text, actor, minimum_ms, unanswered, since, until]
     (before,) = decode_cursor(query, cursor, parts=(UUID,)) or [_LAST]
@@ -106,3 +107,12 @@ async def unanswered(self: Service, *, days: Days = 30, limit: Top = 100) -> lis
 async def performance(self: Service, *, days: Days = 7) -> list[SearchPerformance]:
     """How many searches of each type were made, and how long they took; an agent sees its own."""
     return await sql.performance(days=days)
+
+
+async def _written(self: Service, **given: Any) -> None:
+    """What was searched in this process a moment ago is told too."""
+    await written_down(self.executor)
+
+
+for _each in (sessions, slow, popular, unanswered, performance):
+    _each.prepare(_written)
