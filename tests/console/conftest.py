@@ -32,6 +32,9 @@ from tests.conftest import DATABASE
 
 HOSTILE = "<script>window.hit=1</script><img src=x onerror=window.hit=1> [a](javascript:alert(1)) {{7*7}} ${7*7}"
 
+# A key-encryption key for tenants that encrypt: of no use anywhere else.
+KEKS = "console:" + "Q" * 43 + "="
+
 SignIn = Callable[..., Awaitable[User]]
 
 
@@ -131,7 +134,7 @@ def console_address(server: EmbeddedServer, platform: Moot, tmp_path_factory: py
     with log.open("wb") as errors:
         process = subprocess.Popen(
             command,
-            env={**os.environ, "CONSOLE_DSN": server.dsn("app", DATABASE)},
+            env={**os.environ, "CONSOLE_DSN": server.dsn("app", DATABASE), "MOOTHILL_KEKS": KEKS},
             cwd=log.parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -15,7 +15,8 @@ from nicegui.testing import User
 from moothill.console.widgets.bars import clamped
 from moothill.console.widgets.diff import diff_lines, in_brief
 from moothill.console.widgets.export import as_csv
-from moothill.console.widgets.privacy_settings import NotANumber, changed_settings
+from moothill.console.widgets.numbers import NotANumber
+from moothill.console.widgets.privacy_settings import changed_settings
 from moothill.moot import Moot
 from moothill.registry.agents import AgentPatch
 from moothill.tenancy.audit.models import Change

@@ -68,6 +68,24 @@ _STATES: dict[str, State] = {
     "released": "good",
     "charged": "busy",
     "lost": "bad",
+    # retention
+    "on time": "good",
+    "late": "warn",
+    # archives, and reports of erasures
+    "settled": "good",
+    "written": "busy",
+    "verified": "good",
+    "unverified": "warn",
+    "broken": "bad",
+    # data keys, and how values are stored
+    "retired": "off",
+    "sealed": "good",
+    "under way": "busy",
+    "open": "warn",
+    # limits
+    "used up": "bad",
+    "nearly": "warn",
+    "room": "good",
     # evidence
     "validated": "good",
     "unvalidated": "warn",

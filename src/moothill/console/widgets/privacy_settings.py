@@ -5,12 +5,12 @@ from typing import Any
 
 from nicegui import ui
 
-from ...kernel.errors import Invalid
 from ...tenancy.privacy.models import PrivacySettings
 from ..act import Act, act, tell
 from ..visit import Visit
 from .dialogs import button
 from .fields import choice, line
+from .numbers import NotANumber
 from .text import box, fact, quiet, state, text, time_ago
 
 __all__ = ["changed_settings", "settings_form", "settings_shown"]
@@ -20,10 +20,6 @@ LEVELS = {
     "basic": "Basic: it takes part in nothing; its own views hide small groups",
 }
 _NUMBERS = {"epsilon": "Epsilon", "delta": "Delta", "noise_magnitude": "Least noise"}
-
-
-class NotANumber(Invalid):
-    """A field wants a number."""
 
 
 def changed_settings(now: PrivacySettings, given: dict[str, Any]) -> dict[str, Any]:
