@@ -13,6 +13,7 @@ from .kernel.operation import BatchCall
 from .kernel.service import SERVICES, Executor, Service
 from .registry.agents import Agents
 from .registry.capabilities import Capabilities
+from .registry.graph import Graph
 from .registry.relationships import Relationships
 from .registry.search import Search
 from .tenancy.accounts import Accounts
@@ -58,6 +59,7 @@ class Moot:
     agents: Agents
     capabilities: Capabilities
     relationships: Relationships
+    graph: Graph
     search: Search
     sql: AgentSql
 

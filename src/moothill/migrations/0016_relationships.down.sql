@@ -1,4 +1,9 @@
+drop function moothill.graph_between(uuid, uuid[], text[], numeric, integer);
+drop function moothill.graph_path(uuid, uuid, uuid, integer, text[], numeric, boolean, boolean, integer, integer);
+drop function moothill.graph_traverse(uuid, uuid, integer, text[], numeric, boolean, boolean, integer, integer);
 drop function moothill.graph_expand(uuid, uuid[], float8[], integer, text[], numeric, integer, integer);
+drop function moothill.graph_walk(uuid, uuid[], float8[], integer, text[], numeric, boolean, boolean, boolean, integer, integer);
+drop function moothill.graph_step(uuid, uuid[], float8[], uuid[], text[], numeric, boolean, boolean, boolean, integer, integer);
 drop view moothill.agent_connectivity;
 drop view moothill.agent_relationship_summary;
 delete from moothill.agent_traces where relation = 'agent_relationships';

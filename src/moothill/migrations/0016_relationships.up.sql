@@ -150,77 +150,247 @@ select mt.seals('moothill.agent_relationships', '{extraction_context, metadata}'
 
 -- ------------------------------------------------------------------ walking
 
+create function moothill.graph_step(tenant uuid, here uuid[], weights float8[], known uuid[], types text[], lowest numeric,
+                                    outward boolean, inward boolean, by_strength boolean, fan integer, room integer,
+                                    out others uuid[], out places integer[], out edges uuid[], out kinds text[],
+                                    out sure float8[], out worth float8[], out reached bigint, out seen bigint,
+                                    out fanned boolean)
+  language plpgsql stable as $$
+begin
+  with found as materialized (
+    select e.other, e.edge, e.kind, e.confidence as sure, f.place::integer as place, e.nth,
+           f.weight * e.confidence * case when by_strength then e.strength else 1 end as worth
+    from unnest(here, weights) with ordinality as f (id, weight, place)
+    cross join lateral (
+      select u.other, u.edge, u.kind, u.confidence::float8 as confidence, u.strength::float8 as strength,
+             row_number() over () as nth
+      from (
+        (select r.target_id as other, r.id as edge, r.type as kind, r.confidence, r.strength
+         from moothill.agent_relationships r
+         where r.tenant_id = tenant and r.source_id = f.id and r.confidence >= lowest
+           and (types is null or r.type = any(types)) and (outward or not r.directional)
+         order by r.confidence desc limit fan + 1)
+        union all
+        (select r.source_id, r.id, r.type, r.confidence, r.strength
+         from moothill.agent_relationships r
+         where r.tenant_id = tenant and r.target_id = f.id and r.confidence >= lowest
+           and (types is null or r.type = any(types)) and (inward or not r.directional)
+         order by r.confidence desc limit fan + 1)
+        order by confidence desc limit fan + 1
+      ) u
+    ) e
+  ), best as materialized (
+    select distinct on (c.other) c.other, c.place, c.edge, c.kind, c.sure, c.worth
+    from found c
+    where c.nth <= fan and not exists (select from unnest(known) as v (id) where v.id = c.other)
+    order by c.other, c.worth desc, c.edge
+  ), kept as (
+    select b.* from best b order by b.worth desc, b.other limit room
+  )
+  select coalesce(array_agg(k.other), '{}'), coalesce(array_agg(k.place), '{}'), coalesce(array_agg(k.edge), '{}'),
+         coalesce(array_agg(k.kind), '{}'), coalesce(array_agg(k.sure), '{}'), coalesce(array_agg(k.worth), '{}'),
+         (select count(*) from best), (select count(*) from found c where c.nth <= fan),
+         exists (select from found c where c.nth > fan)
+  into others, places, edges, kinds, sure, worth, reached, seen, fanned
+  from kept k;
+end $$;
+comment on function moothill.graph_step(uuid, uuid[], float8[], uuid[], text[], numeric, boolean, boolean, boolean, integer, integer) is
+  'One hop: the agents beside those of a frontier that are not known yet, each by its best edge, the best first. Of an agent, `fan` edges are taken, the surest.';
+revoke all on function moothill.graph_step(uuid, uuid[], float8[], uuid[], text[], numeric, boolean, boolean, boolean, integer, integer) from public;
+grant execute on function moothill.graph_step(uuid, uuid[], float8[], uuid[], text[], numeric, boolean, boolean, boolean, integer, integer)
+  to moothill_search;
+
+create function moothill.graph_walk(tenant uuid, seeds uuid[], weights float8[], hops integer, types text[],
+                                    lowest numeric, outward boolean, inward boolean, by_strength boolean, fan integer,
+                                    most integer, out agents uuid[], out hop_of integer[], out parents uuid[],
+                                    out origins uuid[], out edges uuid[], out kinds text[], out sure float8[],
+                                    out worth float8[], out seen bigint, out fanned_at integer, out full_at integer)
+  language plpgsql stable as $$
+declare
+  level integer := 0;
+  behind integer := 0;
+  known integer;
+  step record;
+begin
+  -- A seed that comes twice counts by its best weight.
+  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.weight), '{}') into agents, worth
+  from (
+    select g.id, max(g.weight) as weight from unnest(seeds, weights) as g (id, weight)
+    where g.id is not null group by g.id order by 2 desc, 1 limit most
+  ) s;
+  known := cardinality(agents);
+  origins := agents;
+  hop_of := array_fill(0, array[known]);
+  sure := array_fill(1::float8, array[known]);
+  parents := array_fill(null::uuid, array[known]);
+  edges := parents;
+  kinds := array_fill(null::text, array[known]);
+  seen := 0;
+  while level < hops and behind < known loop
+    level := level + 1;
+    select s.*, array(select agents[behind + p] from unnest(s.places) as p) as parents,
+           array(select origins[behind + p] from unnest(s.places) as p) as origins,
+           array(select graph_walk.sure[behind + u.p] * u.c from unnest(s.places, s.sure) as u (p, c)) as all_sure
+    into step
+    from moothill.graph_step(tenant, agents[behind + 1:], worth[behind + 1:], agents, types, lowest, outward, inward,
+                             by_strength, fan, most - known) s;
+    seen := seen + step.seen;
+    fanned_at := coalesce(fanned_at, case when step.fanned then level end);
+    agents := agents || step.others;
+    hop_of := hop_of || array_fill(level, array[cardinality(step.others)]);
+    parents := parents || step.parents;
+    origins := origins || step.origins;
+    edges := edges || step.edges;
+    kinds := kinds || step.kinds;
+    sure := sure || step.all_sure;
+    worth := worth || step.worth;
+    behind := known;
+    known := cardinality(agents);
+    if step.reached > cardinality(step.others) then
+      full_at := level;
+      exit;
+    end if;
+  end loop;
+end $$;
+comment on function moothill.graph_walk(uuid, uuid[], float8[], integer, text[], numeric, boolean, boolean, boolean, integer, integer) is
+  'Breadth first from several weighted agents: each agent at its least hop, by its best way there; at which hop an agent had more than `fan` edges, and at which one more than `most` agents were reached.';
+revoke all on function moothill.graph_walk(uuid, uuid[], float8[], integer, text[], numeric, boolean, boolean, boolean, integer, integer) from public;
+grant execute on function moothill.graph_walk(uuid, uuid[], float8[], integer, text[], numeric, boolean, boolean, boolean, integer, integer)
+  to moothill_search;
+
 create function moothill.graph_expand(tenant uuid, seeds uuid[], weights float8[], hops integer, types text[],
                                       lowest numeric, fan integer, most integer)
   returns table (agent_id uuid, hop integer, parent_id uuid, seed_id uuid, relationship_id uuid, type text,
                  confidence float8, score float8)
   language plpgsql stable security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
-#variable_conflict use_column
-declare
-  level integer := 0;
-  reached uuid[];
-  here uuid[];
-  origins uuid[];
-  worth float8[];
-  sure float8[];
-  parents uuid[];
-  edges uuid[];
-  kinds text[];
-  scores float8[];
 begin
   perform mt.same_tenant(tenant);
-  -- A seed that comes twice counts by its best weight.
-  select array_agg(s.id order by s.weight desc, s.id), array_agg(s.weight order by s.weight desc, s.id)
-  into here, worth
-  from (
-    select g.id, max(g.weight) as weight from unnest(seeds, weights) as g (id, weight)
-    where g.id is not null group by g.id order by 2 desc, 1 limit most
-  ) s;
-  origins := here;
-  reached := here;
-  sure := array_fill(1::float8, array[coalesce(cardinality(here), 0)]);
-  scores := worth;
-  loop
-    return query
-    select f.id, level, f.parent, f.origin, f.edge, f.kind, f.sure, f.score
-    from unnest(here, parents, origins, edges, kinds, sure, scores)
-      as f (id, parent, origin, edge, kind, sure, score)
-    where f.id is not null;
-    exit when level >= hops or coalesce(cardinality(here), 0) = 0 or cardinality(reached) >= most;
-    level := level + 1;
-    select array_agg(n.id), array_agg(n.parent), array_agg(n.origin), array_agg(n.edge), array_agg(n.kind),
-           array_agg(n.sure), array_agg(n.worth), array_agg(n.worth / (level + 1))
-    into here, parents, origins, edges, kinds, sure, worth, scores
-    from (
-      select b.* from (
-        select distinct on (e.other) e.other as id, f.id as parent, f.origin, e.edge, e.kind, f.sure * e.confidence as sure,
-               f.worth * e.confidence * e.strength as worth
-        from unnest(here, origins, sure, worth) as f (id, origin, sure, worth)
-        cross join lateral (
-          select u.other, u.edge, u.kind, u.confidence, u.strength from (
-            (select r.target_id as other, r.id as edge, r.type as kind, r.confidence, r.strength
-             from moothill.agent_relationships r
-             where r.tenant_id = tenant and r.source_id = f.id and r.confidence >= lowest
-               and (types is null or r.type = any(types))
-             order by r.confidence desc limit fan)
-            union all
-            (select r.source_id, r.id, r.type, r.confidence, r.strength
-             from moothill.agent_relationships r
-             where r.tenant_id = tenant and r.target_id = f.id and r.confidence >= lowest
-               and (types is null or r.type = any(types))
-             order by r.confidence desc limit fan)
-          ) u order by u.confidence desc limit fan
-        ) e
-        where not exists (select from unnest(reached) as v (id) where v.id = e.other)
-        order by e.other, f.worth * e.confidence * e.strength desc, e.edge
-      ) b
-      order by b.worth desc, b.id
-      limit most - cardinality(reached)
-    ) n;
-    reached := reached || here;
-  end loop;
+  return query
+  select u.agent, u.hop, u.parent, u.origin, u.edge, u.kind, u.sure, u.worth / (u.hop + 1)
+  from moothill.graph_walk(tenant, seeds, weights, hops, types, lowest, true, true, true, fan, most) w
+  cross join lateral unnest(w.agents, w.hop_of, w.parents, w.origins, w.edges, w.kinds, w.sure, w.worth)
+    as u (agent, hop, parent, origin, edge, kind, sure, worth);
 end $$;
 comment on function moothill.graph_expand(uuid, uuid[], float8[], integer, text[], numeric, integer, integer) is
   'Breadth first from several weighted agents at once, edges taken both ways: each agent at its least hop, by its best score, which is the weight of its seed times confidence and strength of every edge, over the hop and one.';
 select mt.lend('moothill.graph_expand(uuid, uuid[], float8[], integer, text[], numeric, integer, integer)'::regprocedure,
                'moothill_search');
+
+create function moothill.graph_traverse(tenant uuid, start uuid, hops integer, types text[], lowest numeric,
+                                        outward boolean, inward boolean, fan integer, most integer)
+  returns table (agents uuid[], hop_of integer[], parents uuid[], edges uuid[], kinds text[], sure float8[],
+                 seen bigint, fanned_at integer, full_at integer)
+  language plpgsql stable security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
+begin
+  perform mt.same_tenant(tenant);
+  return query
+  select w.agents, w.hop_of, w.parents, w.edges, w.kinds, w.sure, w.seen, w.fanned_at, w.full_at
+  from moothill.graph_walk(tenant, array[start], array[1::float8], hops, types, lowest, outward, inward, false, fan,
+                           most) w;
+end $$;
+comment on function moothill.graph_traverse(uuid, uuid, integer, text[], numeric, boolean, boolean, integer, integer) is
+  'Breadth first from one agent: each agent reached at its least hop, by the way there that is surest.';
+select mt.lend('moothill.graph_traverse(uuid, uuid, integer, text[], numeric, boolean, boolean, integer, integer)'::regprocedure,
+               'moothill_search');
+
+create function moothill.graph_path(tenant uuid, source uuid, target uuid, hops integer, types text[], lowest numeric,
+                                    outward boolean, inward boolean, fan integer, most integer, out agents uuid[],
+                                    out edges uuid[], out sure float8, out reached bigint, out seen bigint,
+                                    out cut boolean)
+  language plpgsql stable security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
+declare
+  -- From the source (1) and from the target (2): what was reached, by which parent and edge, how surely.
+  known1 uuid[] := array[source];
+  parents1 uuid[] := array[null::uuid];
+  edges1 uuid[] := array[null::uuid];
+  here1 uuid[] := array[source];
+  sure1 float8[] := array[1::float8];
+  known2 uuid[] := array[target];
+  parents2 uuid[] := array[null::uuid];
+  edges2 uuid[] := array[null::uuid];
+  here2 uuid[] := array[target];
+  sure2 float8[] := array[1::float8];
+  step record;
+  middle uuid;
+  place integer;
+begin
+  perform mt.same_tenant(tenant);
+  reached := 2;
+  seen := 0;
+  cut := false;
+  for level in 1 .. hops loop
+    -- The smaller frontier moves on; the last agents to be met are those of the other one.
+    if cardinality(here1) <= cardinality(here2) then
+      select s.*, array(select here1[p] from unnest(s.places) as p) as parents into step
+      from moothill.graph_step(tenant, here1, sure1, known1, types, lowest, outward, inward, false, fan,
+                               most - cardinality(known1)) s;
+      here1 := step.others;
+      sure1 := step.worth;
+      known1 := known1 || step.others;
+      parents1 := parents1 || step.parents;
+      edges1 := edges1 || step.edges;
+    else
+      select s.*, array(select here2[p] from unnest(s.places) as p) as parents into step
+      from moothill.graph_step(tenant, here2, sure2, known2, types, lowest, inward, outward, false, fan,
+                               most - cardinality(known2)) s;
+      here2 := step.others;
+      sure2 := step.worth;
+      known2 := known2 || step.others;
+      parents2 := parents2 || step.parents;
+      edges2 := edges2 || step.edges;
+    end if;
+    seen := seen + step.seen;
+    reached := reached + cardinality(step.others);
+    cut := cut or step.fanned or step.reached > cardinality(step.others);
+    select a.id, a.sure * b.sure into middle, sure
+    from unnest(here1, sure1) as a (id, sure)
+    join unnest(here2, sure2) as b (id, sure) on b.id = a.id
+    order by 2 desc, 1
+    limit 1;
+    exit when middle is not null or cardinality(here1) = 0 or cardinality(here2) = 0;
+  end loop;
+  if middle is null then
+    return;
+  end if;
+  agents := array[middle];
+  edges := '{}';
+  loop
+    place := array_position(known1, agents[1]);
+    exit when parents1[place] is null;
+    edges := edges1[place] || edges;
+    agents := parents1[place] || agents;
+  end loop;
+  loop
+    place := array_position(known2, agents[cardinality(agents)]);
+    exit when parents2[place] is null;
+    edges := edges || edges2[place];
+    agents := agents || parents2[place];
+  end loop;
+end $$;
+comment on function moothill.graph_path(uuid, uuid, uuid, integer, text[], numeric, boolean, boolean, integer, integer) is
+  'A shortest path between two agents, of these the surest, searched from both ends; null agents when there is none.';
+select mt.lend('moothill.graph_path(uuid, uuid, uuid, integer, text[], numeric, boolean, boolean, integer, integer)'::regprocedure,
+               'moothill_search');
+
+create function moothill.graph_between(tenant uuid, wanted uuid[], types text[], lowest numeric, most integer)
+  returns table (id uuid, source_id uuid, target_id uuid, type text, directional boolean, confidence numeric,
+                 strength numeric)
+  language plpgsql stable security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
+#variable_conflict use_column
+begin
+  perform mt.same_tenant(tenant);
+  return query
+  select e.* from unnest(wanted) as f (id)
+  cross join lateral (
+    select r.id, r.source_id, r.target_id, r.type, r.directional, r.confidence, r.strength
+    from moothill.agent_relationships r
+    where r.tenant_id = tenant and r.source_id = f.id and r.confidence >= lowest
+      and (types is null or r.type = any(types))
+      and exists (select from unnest(wanted) as t (id) where t.id = r.target_id)
+  ) e
+  order by e.confidence desc, e.id
+  limit most;
+end $$;
+comment on function moothill.graph_between(uuid, uuid[], text[], numeric, integer) is
+  'The relationships among these agents, the surest first.';
+select mt.lend('moothill.graph_between(uuid, uuid[], text[], numeric, integer)'::regprocedure, 'moothill_search');

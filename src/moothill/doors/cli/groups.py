@@ -20,6 +20,7 @@ GROUPS: dict[str, str] = {
     "erasure": "Erasure: remove an agent or a tenant for good, with a signed report of what went.",
     "encryption": "Encryption of a tenant's content: keys of its own, wrapped by one that the database never sees.",
     "events": "The log of writes: what happened, in an order that readers can resume.",
+    "graph": "The graph of relationships: walk it, find paths, draw it, see who is central in it.",
     "jobs": "Long work that runs in the background, and what runs by itself.",
     "keys": "API keys: issue, list, rotate, revoke; find and end those that leaked.",
     "limits": "Limits: what a tenant may use at most, and how much of it it uses.",

@@ -1,0 +1,6 @@
+"""The graph of relationships: walking it, paths in it, pictures of it, and who is central in it."""
+
+from .models import Centrality, Path, Reached, Traversal
+from .service import Graph
+
+__all__ = ["Centrality", "Graph", "Path", "Reached", "Traversal"]
