@@ -481,6 +481,56 @@ comment on function moothill.search_vector(uuid, text, public.halfvec, boolean, 
   'The nearest hits to a vector: exact in the shared partition and under narrow filters, else by the tenant''s own HNSW.';
 grant execute on function moothill.search_vector(uuid, text, public.halfvec, boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer) to moothill_search;
 
+create function moothill.search_reach(
+  tenant uuid, seeds uuid[], worth float8[], lift boolean, kinds text[], states text[], tags text[], lowest numeric,
+  agent uuid, must tsquery, without tsquery, size integer, hops integer, types text[], surest numeric)
+  returns table (hits uuid[], reaches jsonb[])
+  language plpgsql stable as $$
+declare
+  with_agents boolean := lift or kinds is null or 'agent' = any(kinds);
+  with_others boolean := not lift and kinds is not null and kinds <> '{agent}';
+begin
+  select array_agg(f.hit), array_agg(f.reach) into hits, reaches
+  from (
+    select o.hit,
+           jsonb_build_object('hop', r.hop, 'parent', r.parent_id, 'seed', r.seed_id, 'relationship', r.relationship_id,
+                              'type', r.type, 'confidence', round(r.confidence::numeric, 4),
+                              'score', round(r.score::numeric, 6)) as reach
+    from moothill.graph_expand(tenant, seeds, worth, hops, types, surest, 30, 300) r
+    cross join lateral (
+      select i.id as hit, 0 as place
+      from moothill.search_items i
+      where with_agents and i.tenant_id = tenant and i.id = r.agent_id
+        and (states is null or i.status = any(states))
+        and (lowest is null or i.confidence is null or i.confidence >= lowest)
+        and (tags is null or tags <@ array(select f.value from moothill.search_item_facets f where f.tenant_id = tenant
+                                           and f.item_id = i.id and f.facet = 'tag'))
+        and (must is null or i.tsv @@ must) and (without is null or not i.tsv @@ without)
+      union all
+      (select i.id, row_number() over (order by i.confidence desc nulls last, i.id)
+       from moothill.search_items i
+       where with_others and i.tenant_id = tenant and i.agent_id = r.agent_id and i.kind = any(kinds) and i.kind <> 'agent'
+         and (states is null or i.status = any(states))
+         and (lowest is null or i.confidence is null or i.confidence >= lowest)
+         and (tags is null or tags <@ array(select f.value from moothill.search_item_facets f where f.tenant_id = tenant
+                                            and f.item_id = i.id and f.facet = 'tag'))
+         and (must is null or i.tsv @@ must) and (without is null or not i.tsv @@ without)
+       order by i.confidence desc nulls last, i.id
+       limit 3)
+    ) o
+    where r.hop > 0 and (agent is null or r.agent_id = agent)
+    order by r.score desc, r.agent_id, o.place, o.hit
+    limit size
+  ) f;
+  return next;
+end $$;
+comment on function moothill.search_reach(uuid, uuid[], float8[], boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer, text[], numeric) is
+  'What is reached from the agents of the best hits over relationships: the agents, and of other kinds the three surest items of each, if they pass the filters.';
+grant execute on function moothill.search_reach(uuid, uuid[], float8[], boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer, text[], numeric) to moothill_search;
+-- What boosts look at.
+create policy search_rows on moothill.agents for select to moothill_search using (true);
+grant select (tenant_id, id, rating, trust) on moothill.agents to moothill_search;
+
 create function moothill.search_find(
   tenant uuid, query text, query_vector public.halfvec, like_item uuid, model text, lift boolean, kinds text[],
   states text[], tags text[], lowest numeric, agent text, size integer, depth integer,
@@ -488,7 +538,8 @@ create function moothill.search_find(
   returns table (id uuid, kind text, key text, title text, body text, status text, confidence numeric,
                  agent_id uuid, agent_key text, agent_title text, score float8, text_rank bigint, text_score float8,
                  words text[], vector_rank bigint, similarity float8, through_id uuid, through_kind text,
-                 through_title text, through_body text, vector text, exact boolean, guesses jsonb)
+                 through_title text, through_body text, vector text, exact boolean, guesses jsonb,
+                 graph_rank bigint, reach jsonb, boost jsonb)
   language plpgsql volatile security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -511,6 +562,18 @@ declare
   near_items uuid[];
   near float8[];
   all_exact boolean;
+  seeds uuid[];
+  worth float8[];
+  reached_hits uuid[];
+  reached jsonb[];
+  hits uuid[];
+  scores float8[];
+  text_places bigint[];
+  vector_places bigint[];
+  graph_places bigint[];
+  reaches jsonb[];
+  boosts jsonb[];
+  waiting boolean;
 begin
   perform mt.same_tenant(tenant);
   if agent is not null then
@@ -529,7 +592,7 @@ begin
     select array_agg(w.asked), array_agg(w.factor), array_agg(w.word) into asked, factors, said
     from moothill.search_words(query) w;
   end if;
-  if more is not null then
+  if more ? 'phrases' then
     for one in select jsonb_array_elements_text(more -> 'phrases') loop
       piece := moothill.search_phrase(one);
       must := case when must is null then piece when piece is null then must else must && piece end;
@@ -562,42 +625,218 @@ begin
     from moothill.search_vector(tenant, wanted_model, meant, lift, kinds, states, tags, lowest, owner, must, without, depth, few);
   end if;
 
+  if more ? 'hops' then
+    -- Seeds are the agents of the best third of the hits, of five at most; the best one has the weight 1.
+    select array_agg(s.agent_id), array_agg(s.worth) into seeds, worth
+    from (
+      select i.agent_id, max(f.score) / max(max(f.score)) over () as worth
+      from (
+        select coalesce(s.hit, c.hit) as hit,
+               coalesce(text_weight / (smoothing + s.place), 0) + coalesce(vector_weight / (smoothing + c.place), 0) as score
+        from unnest(word_hits) with ordinality as s (hit, place)
+        full join unnest(near_hits) with ordinality as c (hit, place) on c.hit = s.hit
+        order by score desc, hit
+        limit greatest(1, least(size / 3, 5))
+      ) f
+      join moothill.search_items i on i.tenant_id = tenant and i.id = f.hit
+      where i.agent_id is not null and f.score > 0
+      group by i.agent_id
+    ) s;
+    if seeds is not null then
+      select * into reached_hits, reached
+      from moothill.search_reach(
+        tenant, seeds, worth, lift, kinds, states, tags, lowest, owner, must, without, depth, (more ->> 'hops')::integer,
+        case when more ? 'types' then array(select jsonb_array_elements_text(more -> 'types')) end,
+        (more ->> 'surest')::numeric);
+    end if;
+  end if;
+
+  if more ? 'hops' or more ? 'boosts' then
+    select array_agg(f.hit), array_agg(f.boosted), array_agg(f.said_item), array_agg(f.text_score), array_agg(f.text_place),
+           array_agg(f.close_item), array_agg(f.similarity), array_agg(f.vector_place), array_agg(f.graph_place),
+           array_agg(f.reach), array_agg(f.boost)
+      into hits, scores, word_items, word_scores, text_places, near_items, near, vector_places, graph_places, reaches, boosts
+    from (
+      select g.*, g.score * b.recency * b.standing as boosted,
+             case when more ? 'boosts' then jsonb_build_object(
+               'recency', round(b.recency::numeric, 4), 'standing', round(b.standing::numeric, 4)) end as boost
+      from (
+        select hit, (array_agg(item) filter (where source = 1))[1] as said_item,
+               (array_agg(item) filter (where source = 2))[1] as close_item,
+               max(number) filter (where source = 1) as text_score, max(number) filter (where source = 2) as similarity,
+               max(place) filter (where source = 1) as text_place, max(place) filter (where source = 2) as vector_place,
+               max(place) filter (where source = 3) as graph_place, (array_agg(reach) filter (where source = 3))[1] as reach,
+               sum(weight / (smoothing + place)) as score
+        from (
+          select 1 as source, s.hit, s.item, s.number, s.place, null::jsonb as reach, text_weight as weight
+          from unnest(word_hits, word_items, word_scores) with ordinality as s (hit, item, number, place)
+          union all
+          select 2, c.hit, c.item, c.number, c.place, null, vector_weight
+          from unnest(near_hits, near_items, near) with ordinality as c (hit, item, number, place)
+          union all
+          select 3, r.hit, null, null, r.place, r.reach, (more ->> 'graph_weight')::float8
+          from unnest(reached_hits, reached) with ordinality as r (hit, reach, place)
+        ) every
+        where hit is distinct from like_item
+        group by hit
+      ) g
+      join moothill.search_items i on i.tenant_id = tenant and i.id = g.hit
+      left join moothill.agents a on a.tenant_id = tenant and a.id = i.agent_id
+      cross join lateral (
+        -- Each is 1 at least and at most 1 and its weight: a boost moves what matches, and lets nothing in.
+        select 1 + coalesce((more #>> '{boosts,recency}')::float8 * power(2, - greatest(0, extract(epoch from now() - i.updated_at))
+                              / 86400 / (more #>> '{boosts,half_life}')::float8), 0) as recency,
+               1 + coalesce((more #>> '{boosts,standing}')::float8
+                            * (a.trust::float8 + 1 / (1 + power(10, greatest(-10, least(10, (1500 - a.rating) / 400))))) / 2, 0)
+                 as standing
+      ) b
+      order by boosted desc, g.hit
+      limit size
+    ) f;
+  elsif asked is null and not lift then
+    hits := near_hits;
+  elsif near_hits is null or word_hits is null then
+    -- One list is in order already.
+    hits := coalesce(near_hits, word_hits);
+    if like_item is null then
+      hits := hits[:size];
+    end if;
+    text_places := case when near_hits is null then array(select generate_series(1, cardinality(hits))) end;
+    vector_places := case when near_hits is not null then array(select generate_series(1, cardinality(hits))) end;
+    scores := array(select coalesce(case when near_hits is null then text_weight else vector_weight end, 0) / (smoothing + n)
+                    from generate_series(1, cardinality(hits)) as n);
+  else
+    select array_agg(f.hit), array_agg(f.score), array_agg(f.said_item), array_agg(f.text_score), array_agg(f.text_place),
+           array_agg(f.close_item), array_agg(f.similarity), array_agg(f.vector_place)
+      into hits, scores, word_items, word_scores, text_places, near_items, near, vector_places
+    from (
+      select coalesce(s.hit, c.hit) as hit, s.item as said_item, c.item as close_item, s.score as text_score, c.similarity,
+             s.place as text_place, c.place as vector_place,
+             coalesce(text_weight / (smoothing + s.place), 0) + coalesce(vector_weight / (smoothing + c.place), 0) as score
+      from unnest(word_hits, word_items, word_scores) with ordinality as s (hit, item, score, place)
+      full join unnest(near_hits, near_items, near) with ordinality as c (hit, item, similarity, place) on c.hit = s.hit
+      where coalesce(s.hit, c.hit) is distinct from like_item
+      order by score desc, hit
+      limit size
+    ) f;
+  end if;
+  if hits is null then
+    return;
+  end if;
+  waiting := exists (select from moothill.embedding_queue q where q.tenant_id = tenant and q.model = wanted_model);
+
+  if asked is null and not lift and not (more ? 'hops' or more ? 'boosts') is true then
+    -- By vector alone: nothing to join but the hits and their agents.
+    return query
+    select h.id, h.kind, h.key, h.title, left(h.body, 600), h.status, h.confidence,
+           h.agent_id, case when h.agent_id = h.id then h.key else a.key end,
+           case when h.agent_id = h.id then h.title else a.title end, vector_weight / (smoothing + f.place), null::bigint,
+           null::float8, '{}'::text[], f.place, f.similarity, null::uuid, null::text, null::text, null::text,
+           case when waiting and exists (select from moothill.embedding_queue q where q.tenant_id = tenant
+                                         and q.model = wanted_model and q.item_id = h.id) then 'pending'
+                else 'fresh' end,
+           coalesce(all_exact, true), null::jsonb, null::bigint, null::jsonb, null::jsonb
+    from unnest(near_hits, near) with ordinality as f (hit, similarity, place)
+    join moothill.search_items h on h.tenant_id = tenant and h.id = f.hit
+    left join moothill.search_items a on a.tenant_id = tenant and a.id = nullif(h.agent_id, h.id)
+    where f.hit is distinct from like_item
+    order by f.place
+    limit size;
+    return;
+  end if;
+
   return query
-  with said as (
-    select f.hit, f.item, f.score, f.place from unnest(word_hits, word_items, word_scores)
-      with ordinality as f (hit, item, score, place)
-  ), close as (
-    select f.hit, f.item, f.similarity, f.place from unnest(near_hits, near_items, near)
-      with ordinality as f (hit, item, similarity, place)
-  ), fused as (
-    select coalesce(s.hit, c.hit) as hit, s.item as said_item, c.item as close_item, s.score as text_score, c.similarity,
-           s.place as text_place, c.place as vector_place,
-           coalesce(text_weight / (smoothing + s.place), 0) + coalesce(vector_weight / (smoothing + c.place), 0) as score
-    from said s
-    full join close c on c.hit = s.hit
-    where coalesce(s.hit, c.hit) is distinct from like_item
-    order by score desc, hit
-    limit size
-  )
   select h.id, h.kind, h.key, h.title, left(h.body, 600), h.status, h.confidence,
-         h.agent_id, a.key, a.title, f.score, f.text_place, f.text_score,
-         array(select distinct w.word from unnest(said, asked) as w (word, sought) where s.tsv @@ w.sought order by 1),
+         h.agent_id, case when h.agent_id = h.id then h.key else a.key end,
+         case when h.agent_id = h.id then h.title else a.title end, f.score, f.text_place, f.text_score,
+         case when f.text_place is null then '{}'
+              else array(select distinct w.word from unnest(said, asked) as w (word, sought) where s.tsv @@ w.sought order by 1)
+         end,
          f.vector_place, f.similarity, t.id, t.kind, t.title, left(t.body, 600),
-         case when exists (select from moothill.embedding_queue q where q.tenant_id = tenant
-                           and q.model = wanted_model and q.item_id = h.id) then 'pending'
+         case when waiting and exists (select from moothill.embedding_queue q where q.tenant_id = tenant
+                                       and q.model = wanted_model and q.item_id = h.id) then 'pending'
               else 'fresh' end,
-         coalesce(all_exact, true), alike
-  from fused f
+         coalesce(all_exact, true), alike, f.graph_place,
+         case when f.reach is not null then f.reach || jsonb_build_object(
+           'parent', (select jsonb_build_object('id', p.id, 'agent_id', p.key, 'name', p.title) from moothill.search_items p
+                      where p.tenant_id = tenant and p.id = (f.reach ->> 'parent')::uuid),
+           'seed', (select jsonb_build_object('id', p.id, 'agent_id', p.key, 'name', p.title) from moothill.search_items p
+                    where p.tenant_id = tenant and p.id = (f.reach ->> 'seed')::uuid)) end,
+         f.boost
+  from unnest(hits, scores, word_items, word_scores, text_places, near_items, near, vector_places, graph_places, reaches, boosts)
+    with ordinality as f (hit, score, said_item, text_score, text_place, close_item, similarity, vector_place, graph_place,
+                          reach, boost, number)
   join moothill.search_items h on h.tenant_id = tenant and h.id = f.hit
-  left join moothill.search_items a on a.tenant_id = tenant and a.id = h.agent_id
-  left join moothill.search_items s on s.tenant_id = tenant and s.id = f.said_item
+  left join moothill.search_items a on a.tenant_id = tenant and a.id = nullif(h.agent_id, h.id)
+  left join moothill.search_items s on s.tenant_id = tenant and s.id = f.said_item and f.text_place is not null
   left join moothill.search_items t on t.tenant_id = tenant and t.id = nullif(coalesce(f.said_item, f.close_item), f.hit)
-  order by f.score desc, f.hit;
+  where f.hit is distinct from like_item
+  order by f.number
+  limit size;
 end $$;
 comment on function moothill.search_find(uuid, text, public.halfvec, uuid, text, boolean, text[], text[], text[], numeric,
   text, integer, integer, float8, float8, integer, integer, integer, jsonb) is
-  'Searches by words, by vector, or both fused by reciprocal rank, and says why each hit matched.';
+  'Searches by words, by vector, and along relationships, fused by reciprocal rank, and says why each hit matched.';
 select mt.lend('moothill.search_find(uuid, text, public.halfvec, uuid, text, boolean, text[], text[], text[], numeric, text, integer, integer, float8, float8, integer, integer, integer, jsonb)'::regprocedure,
+               'moothill_search');
+
+create function moothill.search_facets(tenant uuid, query text, kinds text[], states text[], tags text[], lowest numeric,
+                                       agent text, more jsonb, most integer)
+  returns table (facet text, value text, items bigint)
+  language plpgsql stable security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
+#variable_conflict use_column
+declare
+  mine tsquery := ('''' || mt.tenant_lexeme(tenant) || '''')::tsquery;
+  owner uuid;
+  finder tsquery;
+  piece tsquery;
+  must tsquery;
+  without tsquery;
+  one text;
+  scope text;
+begin
+  perform mt.same_tenant(tenant);
+  if agent is not null then
+    select i.id into owner from moothill.search_items i
+    where i.tenant_id = tenant and i.kind = 'agent' and (i.key = agent or i.id::text = lower(agent))
+    order by i.key = agent desc nulls last limit 1;
+  end if;
+  for piece in select w.asked from moothill.search_words(query) w loop
+    finder := case when finder is null then piece else finder || piece end;
+  end loop;
+  for one in select jsonb_array_elements_text(more -> 'beginnings') loop
+    piece := moothill.search_beginning(tenant, one, 50);
+    finder := case when finder is null then piece when piece is null then finder else finder || piece end;
+  end loop;
+  for one in select jsonb_array_elements_text(more -> 'phrases') loop
+    piece := moothill.search_phrase(one);
+    must := case when must is null then piece when piece is null then must else must && piece end;
+  end loop;
+  for one in select jsonb_array_elements_text(more -> 'without') loop
+    piece := moothill.search_phrase(one);
+    without := case when without is null then piece when piece is null then without else without || piece end;
+  end loop;
+  if finder is null and query is not null then
+    return;
+  end if;
+  scope := moothill.search_scope(false, kinds is not null, states is not null, tags is not null, lowest is not null,
+                                 agent is not null, must is not null, without is not null, false);
+  return query execute
+    'with found as materialized (select i.id, i.kind, i.status from moothill.search_items i where i.tenant_id = $1'
+    || case when finder is not null then ' and i.tsv @@ $9' else '' end
+    || case when scope <> '' then ' and ' || scope else '' end
+    || ' limit $10), part as materialized (select * from found limit $10 - 1) '
+    'select ''items'', '''', count(*) from found '
+    'union all (select ''kind'', f.kind, count(*) as n from part f group by 2 order by n desc, 2) '
+    'union all (select ''status'', f.status, count(*) as n from part f where f.status is not null group by 2 '
+    'order by n desc, 2 limit 30) '
+    'union all (select ''tag'', t.value, count(*) as n from part f join moothill.search_item_facets t '
+    'on t.tenant_id = $1 and t.item_id = f.id and t.facet = ''tag'' group by 2 order by n desc, 2 limit 30)'
+    using tenant, kinds, states, tags, lowest, owner, must && mine, without, finder && mine, most + 1;
+end $$;
+comment on function moothill.search_facets(uuid, text, text[], text[], text[], numeric, text, jsonb, integer) is
+  'What matches, counted by kind, state and tag: the first so many items that hold any word of the query and pass its filters.';
+select mt.lend('moothill.search_facets(uuid, text, text[], text[], text[], numeric, text, jsonb, integer)'::regprocedure,
                'moothill_search');
 
 -- squawk-ignore ban-drop-function

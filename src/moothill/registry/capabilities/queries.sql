@@ -151,6 +151,21 @@ where tenant_id = %(tenant)s and capability_id = %(capability)s and id > %(after
 order by id
 limit %(size)s;
 
+-- name: evidence_of
+-- Evidence of several capabilities, of each the surest.
+-- returns: many
+-- seals: capability_evidence.sentence
+select e.id, e.capability_id as capability, e.chunk_id, e.chunk_type, e.mention, e.sentence, e.start_position,
+       e.end_position, e.method, e.confidence, e.created_at
+from unnest(%(capabilities)s::uuid[]) with ordinality as w (id, place)
+cross join lateral (
+  select * from capability_evidence c
+  where c.tenant_id = %(tenant)s and c.capability_id = w.id
+  order by c.confidence desc, c.id
+  limit %(most)s
+) e
+order by w.place, e.confidence desc, e.id;
+
 -- name: evidence_count
 -- How much evidence a capability has.
 -- returns: one

@@ -68,6 +68,7 @@ class Sql(Queries):
     demonstrate: Maybe[Capability]
     remove: Maybe[Capability]
     evidence: Many[Evidence]
+    evidence_of: Many[Evidence]
     evidence_count: One[int]
     summary: Many[CapabilitySummary]
     summary_of: Many[CapabilitySummary]
@@ -297,6 +298,10 @@ class Capabilities(Service, group="capabilities"):
             summary=f"{found.agent_key} would no longer have the capability {found.name!r}.",
             counts={"capabilities": 1, "evidence": await sql.evidence_count(capability=found.id)},
         )
+
+    async def evidence_of(self, *, capabilities: Sequence[UUID], most: int) -> Sequence[Evidence]:
+        """Of each of these capabilities the surest evidence, for search; in the caller's transaction."""
+        return await sql.evidence_of(capabilities=list(capabilities), most=most)
 
     @operation(effect="read", scope="capabilities:read", example={"agent": "alderman"})
     async def summary(

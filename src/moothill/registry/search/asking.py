@@ -1,8 +1,10 @@
 """From a query to its answer: the vector before the transaction, one statement in it."""
 
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -10,34 +12,42 @@ from ...embeddings import embed
 from ...kernel.context import Transaction, context
 from ...kernel.errors import Exhausted, Invalid, NotFound, Unavailable
 from ...kernel.local import LocalExecutor, entered
-from . import rules
+from . import hits, rules
 from .index import half
 from .models import (
     Correction,
-    FoundRow,
-    HitAgent,
-    HitThrough,
     Lost,
     Question,
+    SearchBoosts,
     SearchFilters,
-    SearchHit,
+    SearchGraph,
     SearchKind,
     SearchMode,
     SearchResults,
     SearchTiming,
     SearchWeights,
-    Why,
 )
 from .providers import Providers, providers_of
 from .statements import sql
 from .wording import corrected, corrections, worded
 
-__all__ = ["QueryMissing", "UnknownAgent", "answer", "apart", "question", "ready", "worded_question"]
+__all__ = [
+    "Made",
+    "QueryMissing",
+    "UnknownAgent",
+    "answer",
+    "apart",
+    "question",
+    "ready",
+    "vectors_for",
+    "worded_question",
+]
 
 T = TypeVar("T")
 
 _NO_FILTERS = SearchFilters()
 _SAME_WEIGHTS = SearchWeights()
+_FILTERS = ("kinds", "status", "tags", "confidence", "agent")
 
 
 class QueryMissing(Invalid):
@@ -80,8 +90,48 @@ async def apart(executor: Any, statement: Callable[[], Awaitable[T]]) -> T:
             return await statement()
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Vectors of the texts of several queries, made in one call.
+
+    Attributes:
+        vectors: by what was embedded.
+        milliseconds: what it took.
+        failure: why there are none.
+    """
+
+    vectors: Mapping[str, Any]
+    milliseconds: float
+    failure: Unavailable | Exhausted | None = None
+
+
+async def vectors_for(executor: Any, texts: Sequence[str | None]) -> Made | None:
+    """The vectors of the texts of several queries, in one call of the provider; None without a text."""
+    lines: list[str] = []
+    for text in texts:
+        with suppress(Invalid):  # the query itself is refused later, by its number
+            lines.append(worded(text or "").meaning)
+    lines = [*dict.fromkeys(lines)]
+    if not lines:
+        return None
+    providers, model = await ready(executor)
+    began = time.perf_counter()
+    vectors: Mapping[str, Any] = {}
+    failure = None
+    try:
+        vectors = dict(zip(lines, await embed(providers.of(model) or providers.configured, lines), strict=True))
+    except (Unavailable, Exhausted) as error:
+        failure = error
+    return Made(vectors, (time.perf_counter() - began) * 1000, failure)
+
+
 async def question(
-    executor: Any, *, text: str | None, vector: Sequence[float] | None, mode: SearchMode = "hybrid"
+    executor: Any,
+    *,
+    text: str | None,
+    vector: Sequence[float] | None,
+    mode: SearchMode = "hybrid",
+    made: Made | None = None,
 ) -> Question:
     """A query with its vector, for the phase before the transaction.
 
@@ -104,7 +154,12 @@ async def question(
         meant = half(rules.unit_vector(vector, dimensions=provider.dimensions, model=provider.model))
     elif mode != "text" and text is not None:
         try:
-            meant = half((await embed(provider, [text]))[0])
+            if made is None:
+                meant = half((await embed(provider, [text]))[0])
+            elif made.failure is not None:
+                raise made.failure
+            else:
+                meant = half(made.vectors[text])
         except (Unavailable, Exhausted):
             if mode == "vector":
                 raise
@@ -117,7 +172,12 @@ async def question(
 
 
 async def worded_question(
-    executor: Any, *, text: str | None, vector: Sequence[float] | None, mode: SearchMode = "hybrid"
+    executor: Any,
+    *,
+    text: str | None,
+    vector: Sequence[float] | None,
+    mode: SearchMode = "hybrid",
+    made: Made | None = None,
 ) -> Question:
     """A query whose text may hold phrases, beginnings and exclusions; else like `question`.
 
@@ -129,7 +189,7 @@ async def worded_question(
     line = worded(text)
     if line.without and not (line.meaning.strip() or vector):
         raise QueryMissing("The text says only what to leave out; say what to look for.", field="text")
-    asked = await question(executor, text=line.meaning, vector=vector, mode=mode)
+    asked = await question(executor, text=line.meaning, vector=vector, mode=mode, made=made)
     if line.conditions is None:
         return asked
     return replace(asked, text=None if asked.text is None else line.words, conditions=line.conditions)
@@ -144,6 +204,9 @@ async def answer(
     weights: SearchWeights | None = None,
     item: UUID | None = None,
     through: bool = True,
+    graph: SearchGraph | None = None,
+    boosts: SearchBoosts | None = None,
+    facets: bool = False,
 ) -> SearchResults:
     """What is found, in the caller's transaction.
 
@@ -152,9 +215,12 @@ async def answer(
         kinds: only these; for agents alone, their capabilities count for them.
         filters: what else a hit must be.
         limit: most hits.
-        weights: of the two lists.
+        weights: of the lists.
         item: search with this item's own vector instead, for what is like it.
         through: agents are also found through their capabilities.
+        graph: go on over relationships from the agents of the best hits.
+        boosts: what moves hits up among those that match.
+        facets: count what matches.
 
     Raises:
         UnknownAgent: the filter names an agent that does not exist.
@@ -175,19 +241,20 @@ async def answer(
         "agent": filters.agent,
     }
     began = time.perf_counter()
+    is_wide = (graph is not None and graph.hops > 0) or boosts is not None
     given |= {
         "vector": asked.vector,
         "item": item,
         "model": asked.model,
         "lift": is_lifting,
         "size": limit,
-        "depth": rules.depth(limit, mode) + (item is not None),
+        "depth": rules.depth(limit, "hybrid" if is_wide else mode) + (item is not None),
         "text_weight": weights.text,
         "vector_weight": weights.vector,
         "smoothing": rules.SMOOTHING,
         "few": rules.FEW,
         "common": rules.COMMON,
-        "more": asked.conditions,
+        "more": _more(asked, weights, graph, boosts),
     }
     notes = list(asked.notes)
     made: list[Correction] = []
@@ -207,8 +274,13 @@ async def answer(
         notes += rules.explain_nothing(
             lost, text=words, kinds=kinds, filters=filters, conditions=asked.conditions is not None
         )
+    counted = None
+    if facets:
+        _transaction().follow_up()
+        asked_for = {name: given[name] for name in (*_FILTERS, "more")}
+        counted = hits.facets_of(await sql.facets(text=words, most=rules.COUNTED, **asked_for), rules.COUNTED)
     return SearchResults(
-        hits=[_hit(row, made) for row in rows],
+        hits=hits.hits_of(rows, made),
         mode=mode,
         model=asked.model,
         exact=all(row.exact for row in rows),
@@ -216,7 +288,26 @@ async def answer(
             embedding_ms=round(asked.milliseconds, 3), database_ms=round((time.perf_counter() - began) * 1000, 3)
         ),
         notes=notes,
+        facets=counted,
     )
+
+
+def _more(
+    asked: Question, weights: SearchWeights, graph: SearchGraph | None, boosts: SearchBoosts | None
+) -> str | None:
+    """What the statement takes beside words, vector and filters, as JSON; None for a plain search."""
+    more: dict[str, Any] = dict(asked.conditions or {})
+    if graph is not None and graph.hops > 0:
+        more |= {"hops": graph.hops, "surest": str(graph.minimum_confidence), "graph_weight": weights.graph}
+        if graph.types is not None:
+            more["types"] = graph.types
+    if boosts is not None:
+        more["boosts"] = {
+            "recency": boosts.recency,
+            "half_life": boosts.half_life_days,
+            "standing": boosts.standing,
+        }
+    return json.dumps(more, ensure_ascii=False) if more else None
 
 
 def _transaction() -> Transaction:
@@ -228,36 +319,4 @@ def _transaction() -> Transaction:
 async def _lost(words: str | None, given: Mapping[str, Any]) -> Lost:
     """Why nothing was found."""
     _transaction().follow_up()
-    asked = ("kinds", "status", "tags", "confidence", "agent")
-    return await sql.lost(text=words, **{name: given[name] for name in asked})
-
-
-def _hit(row: FoundRow, made: Sequence[Correction] = ()) -> SearchHit:
-    through = None
-    if row.through_id is not None and row.through_kind is not None:
-        through = HitThrough(kind=row.through_kind, id=row.through_id, title=row.through_title or "")
-    agent = None
-    if row.agent_id is not None:
-        agent = HitAgent(id=row.agent_id, agent_id=row.agent_key, name=row.agent_title or "")
-    said = [word for word in row.words if word]
-    return SearchHit(
-        kind=row.kind,
-        id=row.id,
-        key=row.key,
-        title=row.title,
-        snippet=rules.snippet(row.through_body or row.body, said),
-        status=row.status,
-        confidence=row.confidence,
-        agent=agent,
-        score=round(row.score, 6),
-        why=Why(
-            words=said,
-            corrected=[each for each in made if each.used in said],
-            text_rank=row.text_rank,
-            text_score=None if row.text_score is None else round(row.text_score, 4),
-            vector_rank=row.vector_rank,
-            similarity=None if row.similarity is None else round(row.similarity, 4),
-            through=through,
-        ),
-        vector=row.vector,
-    )
+    return await sql.lost(text=words, **{name: given[name] for name in _FILTERS})

@@ -1,6 +1,6 @@
 """What goes in and out of search."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...kernel.events import EventPayload
 from ...kernel.texts import Label, Share
+from ..relationships.models import RelationshipType
 
 SearchKind = Literal["agent", "capability", "task", "verdict", "idea", "record"]
 SearchMode = Literal["text", "vector", "hybrid"]
+SearchSource = Literal["text", "vector", "graph"]
 VectorState = Literal["fresh", "pending"]
 PlacementState = Literal["building", "serving", "retired"]
 Place = Literal["shared", "copying", "own"]
@@ -81,6 +83,35 @@ class SearchWeights(BaseModel):
 
     text: float = Field(1.0, ge=0, le=10, description="Weight of the words' ranks.")
     vector: float = Field(1.0, ge=0, le=10, description="Weight of the vectors' ranks.")
+    graph: float = Field(1.0, ge=0, le=10, description="Weight of the ranks of what is reached over relationships.")
+
+
+class SearchGraph(BaseModel):
+    """Going on from the agents of the best hits, over their relationships."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hops: int = Field(2, ge=0, le=6, description="How many relationships away an agent may be; 0: none are followed.")
+    types: list[RelationshipType] | None = Field(
+        None, min_length=1, max_length=9, description="Only over relationships of these types."
+    )
+    minimum_confidence: Share = Field(Decimal("0.5"), description="Only over relationships at least this sure, 0 to 1.")
+
+
+class SearchBoosts(BaseModel):
+    """What moves hits up among those that match. A score is multiplied by at most 1 and the weight, for each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recency: float = Field(
+        0.0, ge=0, le=1, description="Weight of how lately the text or state of a hit was written, 0 to 1."
+    )
+    half_life_days: float = Field(
+        30.0, gt=0, le=3650, description="After so many days, recency counts half as much; days."
+    )
+    standing: float = Field(
+        0.0, ge=0, le=1, description="Weight of the trust in the hit's agent and of its rating, 0 to 1."
+    )
 
 
 class HitAgent(_Frozen):
@@ -106,8 +137,47 @@ class Correction(_Frozen):
     used: str = Field(description="The word of this tenant's texts that is spelt like it.")
 
 
+class HitReach(_Frozen):
+    """How a hit was reached over relationships."""
+
+    hops: int = Field(description="How many relationships lie between.")
+    seed: HitAgent | None = Field(None, description="The agent of a better hit, from which the way began.")
+    parent: HitAgent | None = Field(None, description="The agent before it on the way.")
+    relationship: UUID = Field(description="Id of the last relationship on the way.")
+    type: RelationshipType = Field(description="Its type.")
+    confidence: float = Field(description="Product of the confidences along the way, 0 to 1.")
+    score: float = Field(
+        description="The seed's weight times confidence and strength along the way, over hops and one."
+    )
+
+
+class HitBoosts(_Frozen):
+    """What a score was multiplied by."""
+
+    recency: float = Field(description="For how lately it was written; 1 without that boost.")
+    standing: float = Field(description="For its agent's trust and rating; 1 without that boost.")
+
+
+class HitEvidence(_Frozen):
+    """The place in a text that shows the capability of a hit."""
+
+    id: UUID = Field(description="Id; `capabilities.evidence` lists all of it.")
+    capability: UUID = Field(description="Id of the capability.")
+    chunk_id: UUID = Field(description="Id of the text; for a description, of the agent.")
+    chunk_type: str = Field(description="What the text is.")
+    mention: str = Field(description="The words that name it.")
+    sentence: str = Field(description="The sentence around them.")
+    start_position: int | None = Field(None, description="First character of the mention in the text, from 0.")
+    end_position: int | None = Field(None, description="First character after it.")
+    method: str = Field(description="How it was extracted.")
+    confidence: Decimal = Field(description="How sure the extraction is, 0 to 1.")
+
+
 class Why(_Frozen):
     """Why something was found."""
+
+    sources: list[SearchSource] = Field(description="Which lists it is in: text, vector, graph.")
+    explanation: str = Field(description="The same in one plain sentence.")
 
     words: list[str] = Field(description="Words of the query that it holds; `kubern*` for a word that begins so.")
     corrected: list[Correction] = Field(
@@ -118,6 +188,9 @@ class Why(_Frozen):
     vector_rank: int | None = Field(None, description="Its rank by vector, from 1.")
     similarity: float | None = Field(None, description="Cosine of the angle between the vectors, -1 to 1.")
     through: HitThrough | None = Field(None, description="What matched, when it is not the hit itself.")
+    graph_rank: int | None = Field(None, description="Its rank among what is reached over relationships, from 1.")
+    reach: HitReach | None = Field(None, description="How it was reached over relationships.")
+    boosts: HitBoosts | None = Field(None, description="What its score was multiplied by.")
 
 
 class SearchHit(_Frozen):
@@ -136,6 +209,9 @@ class SearchHit(_Frozen):
     vector: VectorState = Field(
         description="fresh: its vector is that of its text; pending: the vector of its newest text is yet to be made."
     )
+    evidence: list[HitEvidence] | None = Field(
+        None, description="What shows the capability, surest first, at most three; when `evidence` was asked for."
+    )
 
 
 class SearchTiming(_Frozen):
@@ -143,6 +219,23 @@ class SearchTiming(_Frozen):
 
     embedding_ms: float = Field(description="Making the query's vector.")
     database_ms: float = Field(description="In the database, and on the way there and back.")
+
+
+class FacetCount(_Frozen):
+    """How many of the matches have a value."""
+
+    value: str = Field(description="The value.")
+    items: int = Field(description="How many.")
+
+
+class SearchFacets(_Frozen):
+    """What matches, counted: items with any word of the query that pass its filters; by vector alone, all that pass."""
+
+    kinds: list[FacetCount] = Field(description="By kind.")
+    statuses: list[FacetCount] = Field(description="By state.")
+    tags: list[FacetCount] = Field(description="By tag, the 30 most frequent.")
+    items: int = Field(description="All that were counted.")
+    capped: bool = Field(description="There are more than 10,000; only so many were counted.")
 
 
 class SearchResults(_Frozen):
@@ -159,6 +252,29 @@ class SearchResults(_Frozen):
     notes: list[str] = Field(
         default_factory=list, description="What the caller should know: why nothing was found, what was left out."
     )
+    facets: SearchFacets | None = Field(None, description="What matches, counted; when `facets` was asked for.")
+
+
+class SearchQuery(BaseModel):
+    """One of many queries. What it leaves out is taken from the query that they share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: QueryText | None = None
+    vector: QueryVector | None = None
+    kinds: list[SearchKind] | None = Field(None, min_length=1, max_length=6, description="Only these kinds.")
+    mode: SearchMode | None = Field(None, description="By words (text), by meaning (vector), or both (hybrid).")
+    filters: SearchFilters | None = Field(None, description="What a hit must be, beside matching.")
+    limit: int | None = Field(None, ge=1, le=100, description="Most hits; 10 by default.")
+    weights: SearchWeights | None = Field(None, description="How much each list counts.")
+    graph: SearchGraph | None = Field(None, description="Go on over relationships from the best hits.")
+    boosts: SearchBoosts | None = Field(None, description="What moves hits up among those that match.")
+
+
+class ManyResults(_Frozen):
+    """Answers to many queries, in their order."""
+
+    results: list[SearchResults] = Field(description="One for each query.")
 
 
 class SearchModel(_Frozen):
@@ -242,6 +358,17 @@ class FoundRow(_Frozen):
     vector: VectorState
     exact: bool
     guesses: Guesses | None = None
+    graph_rank: int | None = None
+    reach: dict[str, Any] | None = None
+    boost: dict[str, Any] | None = None
+
+
+class FacetRow(_Frozen):
+    """A count of the database's."""
+
+    facet: str
+    value: str
+    items: int
 
 
 class EmbeddableText(_Frozen):
@@ -343,7 +470,7 @@ class Question:
     vector: Any
     milliseconds: float
     notes: tuple[str, ...] = ()
-    conditions: str | None = None
+    conditions: Mapping[str, Any] | None = None
 
 
 class ReindexStarted(EventPayload, kind="search.reindex_started"):

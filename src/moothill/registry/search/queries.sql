@@ -110,7 +110,8 @@ delete from search_items where tenant_id = %(tenant)s and id = any(%(ids)s::uuid
 -- Search by words, by vector, or by both.
 -- returns: many
 select id, kind, key, title, body, status, confidence, agent_id, agent_key, agent_title, score, text_rank, text_score,
-       words, vector_rank, similarity, through_id, through_kind, through_title, through_body, vector, exact, guesses
+       words, vector_rank, similarity, through_id, through_kind, through_title, through_body, vector, exact, guesses,
+       graph_rank, reach, boost
 from search_find(%(tenant)s, %(text)s, %(vector)s, %(item)s, %(model)s, %(lift)s, %(kinds)s::text[],
                  %(status)s::text[], %(tags)s::text[], %(confidence)s, %(agent)s, %(size)s, %(depth)s,
                  %(text_weight)s, %(vector_weight)s, %(smoothing)s, %(few)s, %(common)s, %(more)s);
@@ -121,6 +122,13 @@ from search_find(%(tenant)s, %(text)s, %(vector)s, %(item)s, %(model)s, %(lift)s
 select items, with_words, of_kinds, in_states, with_tags, confident, of_agent, agent_known, guesses
 from search_lost(%(tenant)s, %(kinds)s::text[], %(status)s::text[], %(tags)s::text[], %(confidence)s, %(agent)s,
                  %(text)s);
+
+-- name: facets
+-- What matches, counted by kind, state and tag; the facet `items` counts all of it.
+-- returns: many
+select facet, value, items
+from search_facets(%(tenant)s, %(text)s, %(kinds)s::text[], %(status)s::text[], %(tags)s::text[], %(confidence)s,
+                   %(agent)s, %(more)s, %(most)s);
 
 -- name: models
 -- Every embedding model, and how it stands in this tenant.

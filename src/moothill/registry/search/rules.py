@@ -19,6 +19,7 @@ __all__ = [
     "BULK",
     "CANDIDATES",
     "COMMON",
+    "COUNTED",
     "FEW",
     "LINKS",
     "SMOOTHING",
@@ -32,8 +33,10 @@ __all__ = [
     "explain_nothing",
     "fused",
     "place_due",
+    "recency",
     "snippet",
     "spoken",
+    "standing",
     "unit_vector",
 ]
 
@@ -51,6 +54,8 @@ LINKS, CANDIDATES = 24, 256
 # More vectors than this are inserted into an index that is there already, in short transactions.
 BULK = 20_000
 BODY_LIMIT = 20_000
+# Facets count so many matches at most.
+COUNTED = 10_000
 _EFFORTS, _HARDEST = ((10_000, 40), (30_000, 50), (100_000, 60)), 160
 
 # Separators inside names, which the text parser takes for parts of addresses and paths: one lexeme where
@@ -59,6 +64,7 @@ _SEPARATORS = re.compile(r"[/\\_|@#:]+|(?<=\w)\.(?=\w)|(?<=\w)-(?=\w)")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SNIPPET = 240
 _SMALL = 1e-12
+_USUAL = 1e-20
 
 
 class VectorRefused(Invalid):
@@ -118,11 +124,31 @@ def effort_due(vectors: int, now: int, tuned: int | None) -> int | None:
     return wanted if wanted > now else None
 
 
-def fused(text_rank: int | None, vector_rank: int | None, weights: SearchWeights) -> float:
-    """Reciprocal rank fusion of two ranks that count from 1."""
+def fused(
+    text_rank: int | None, vector_rank: int | None, weights: SearchWeights, graph_rank: int | None = None
+) -> float:
+    """Reciprocal rank fusion of ranks that count from 1."""
     by_text = weights.text / (SMOOTHING + text_rank) if text_rank is not None else 0.0
     by_vector = weights.vector / (SMOOTHING + vector_rank) if vector_rank is not None else 0.0
-    return by_text + by_vector
+    by_graph = weights.graph / (SMOOTHING + graph_rank) if graph_rank is not None else 0.0
+    return by_text + by_vector + by_graph
+
+
+def recency(age_days: float, half_life_days: float, weight: float) -> float:
+    """What a score is multiplied by for how lately a hit was written: 1 and the weight for one of this moment.
+
+    The weight halves with each half-life.
+    """
+    return 1 + weight * 2 ** (-max(0.0, age_days) / half_life_days)
+
+
+def standing(trust: float, rating: float, weight: float) -> float:
+    """What a score is multiplied by for its agent: 1 and the weight times a mean of two.
+
+    Its trust, and its chance of winning against somebody with an average rating; each is 0 to 1.
+    """
+    chance = 1 / (1 + 10 ** max(-10.0, min(10.0, (1500 - rating) / 400)))
+    return 1 + weight * (trust + chance) / 2
 
 
 def place_due(place: str, vectors: int, threshold: int = THRESHOLD) -> str | None:
@@ -152,6 +178,9 @@ def unit_vector(vector: Sequence[float], *, dimensions: int, model: str) -> "NDA
             model=model,
         )
     given = np.asarray(vector, dtype=np.float64)
+    square = float(given @ given)
+    if _USUAL < square < 1 / _USUAL:
+        return (given / math.sqrt(square)).astype(np.float32)
     largest = float(np.abs(given).max())
     if not math.isfinite(largest):
         raise VectorRefused("The vector holds NaN or an infinite number; give finite numbers.", field="vector")

@@ -11,18 +11,22 @@ from pydantic import Field
 from ...embeddings import embed
 from ...kernel import Service, Step, context, job, operation, scheduled
 from ...kernel.errors import Exhausted, Invalid, Unavailable
-from . import asking, filling, index, rules
+from . import asking, filling, index, many, proving, rules
 from .models import (
+    ManyResults,
     ModelSlug,
     QueryText,
     QueryVector,
     Question,
     ReindexStarted,
+    SearchBoosts,
     SearchEntry,
     SearchFilters,
+    SearchGraph,
     SearchKind,
     SearchMode,
     SearchModel,
+    SearchQuery,
     SearchResults,
     SearchStatus,
     SearchTouch,
@@ -95,10 +99,32 @@ class Search(Service, group="search"):
         through: Annotated[
             bool, Field(description="With agents as the only kind: they are also found through what they can do.")
         ] = True,
+        graph: Annotated[
+            SearchGraph | None, Field(description="Go on over relationships from the agents of the best hits.")
+        ] = None,
+        boosts: Annotated[
+            SearchBoosts | None, Field(description="What moves hits up among those that match: recency, standing.")
+        ] = None,
+        evidence: Annotated[
+            bool, Field(description="Say for each capability which sentence shows it, the three surest.")
+        ] = False,
+        facets: Annotated[bool, Field(description="Count what matches by kind, state and tag.")] = False,
     ) -> SearchResults:
         """Find what fits a description, best first, and say why each hit matched."""
         asked: Question = context().prepared
-        found = await asking.answer(asked, kinds=kinds, filters=filters, limit=limit, weights=weights, through=through)
+        found = await asking.answer(
+            asked,
+            kinds=kinds,
+            filters=filters,
+            limit=limit,
+            weights=weights,
+            through=through,
+            graph=graph,
+            boosts=boosts,
+            facets=facets,
+        )
+        if evidence:
+            found = await proving.with_evidence(self.executor, found)
         return noted(self.executor, found, seen(text=text, vector=vector, kinds=kinds, filters=filters, limit=limit))
 
     @find.prepare
@@ -113,8 +139,35 @@ class Search(Service, group="search"):
         vector: list[float] | None = None,
         weights: SearchWeights | None = None,
         through: bool = True,
+        graph: SearchGraph | None = None,
+        boosts: SearchBoosts | None = None,
+        evidence: bool = False,
+        facets: bool = False,
     ) -> Question:
         return await asking.worded_question(self.executor, text=text, vector=vector, mode=mode)
+
+    @operation(
+        effect="read",
+        scope="search:read",
+        audience="agent",
+        example={"queries": [{"text": "review a contract"}, {"text": '"plan a project" -budget'}]},
+    )
+    async def find_many(
+        self,
+        *,
+        queries: Annotated[
+            list[SearchQuery], Field(min_length=1, max_length=100, description="What is looked for, at most 100.")
+        ],
+        shared: Annotated[SearchQuery | None, Field(description="What a query leaves out is taken from here.")] = None,
+    ) -> ManyResults:
+        """Find what fits each of many descriptions, in one transaction; a bad one is told by its number, from 0."""
+        return await many.answer(context().prepared)
+
+    @find_many.prepare
+    async def _prepare_find_many(
+        self, *, queries: list[SearchQuery], shared: SearchQuery | None = None
+    ) -> list[many.Prepared]:
+        return await many.prepare(self.executor, queries, shared)
 
     @operation(effect="read", scope="search:read", example={})
     async def models(self) -> list[SearchModel]:

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from ...database.queries import Many, Maybe, One, Queries, Run
 from .models import (
     EmbeddableText,
+    FacetRow,
     FoundRow,
     KindCount,
     Lost,
@@ -51,6 +52,7 @@ class Sql(Queries):
     remove: Run
     find: Many[FoundRow]
     lost: One[Lost]
+    facets: Many[FacetRow]
     models: Many[SearchModel]
     kinds: Many[KindCount]
     lag: One[float]

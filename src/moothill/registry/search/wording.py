@@ -7,7 +7,6 @@
 Everything else is words. Nothing in a text is an operator of the database's.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,13 +52,11 @@ class Wording:
     without: tuple[str, ...] = ()
 
     @property
-    def conditions(self) -> str | None:
-        """What the statement takes beside the words, as JSON; None for words alone."""
+    def conditions(self) -> Mapping[str, Sequence[str]] | None:
+        """What the statement takes beside the words; None for words alone."""
         if not (self.phrases or self.beginnings or self.without):
             return None
-        return json.dumps(
-            {"phrases": self.phrases, "beginnings": self.beginnings, "without": self.without}, ensure_ascii=False
-        )
+        return {"phrases": self.phrases, "beginnings": self.beginnings, "without": self.without}
 
 
 def worded(text: str) -> Wording:
