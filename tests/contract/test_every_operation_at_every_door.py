@@ -72,7 +72,7 @@ async def outcomes(society: Society, tmp_path_factory: pytest.TempPathFactory) -
                 found: list[Outcome] = []
                 try:
                     async with society() as site, DOORS[door](site) as opened:
-                        for operation, case in CALLS:
+                        for operation, case in calls_at(door):
                             found.append(await opened.call(operation, case))
                 finally:
                     # Also when it broke off: nobody shall wait for the rest.
