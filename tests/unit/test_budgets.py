@@ -4,6 +4,7 @@ import ast
 import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from statistics import median, quantiles
@@ -32,6 +33,7 @@ def file_sizes() -> Sizes:
     return {path: text.count("\n") for path, text in sources()}
 
 
+@cache
 def function_sizes() -> Sizes:
     """Lines of each function, docstring included; decorators (often tables of cases) and classes inside it not."""
     sizes: Sizes = {}

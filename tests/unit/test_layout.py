@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -32,10 +33,13 @@ STATEMENT = re.compile(
 )
 
 
-def modules(folder: Path = PACKAGE) -> Iterator[tuple[PurePosixPath, ast.Module]]:
+@cache
+def modules() -> list[tuple[PurePosixPath, ast.Module]]:
     """Path within the package and syntax tree of each module."""
-    for path in sorted(folder.rglob("*.py")):
-        yield PurePosixPath(path.relative_to(PACKAGE)), ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return [
+        (PurePosixPath(path.relative_to(PACKAGE)), ast.parse(path.read_text(encoding="utf-8"), str(path)))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    ]
 
 
 def subsystems() -> list[Path]:
