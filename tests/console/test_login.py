@@ -9,7 +9,7 @@ from nicegui.testing import User
 from moothill.console import attempts
 from moothill.console.app import Console
 from moothill.moot import Moot
-from tests.console.conftest import key_of, sign_in
+from tests.console.conftest import eventually, key_of, sign_in
 
 HTML = {"accept": "text/html"}
 
@@ -114,6 +114,34 @@ async def test_a_websocket_needs_a_session_and_our_origin(console: Console) -> N
 
     await console.site()(scope, receive, send)  # type: ignore[arg-type]
     assert answers == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_under_a_path_of_a_proxy_one_can_sign_in(console: Console, moot: Moot) -> None:
+    """The server puts that path before every address: each was taken for a closed one and led to the login for ever."""
+    transport = httpx.ASGITransport(console.site(), root_path="/console")
+    async with httpx.AsyncClient(transport=transport, base_url="http://console") as client:
+        assert (await client.get("/console/login")).status_code == 200
+        assert (await client.get("/console/health/live")).text == "ok"
+        assert (await client.get("/console/assets/theme.css")).status_code == 200
+        away = await client.get("/console/t/acme/agents?tag=law", headers={"accept": "text/html"})
+        assert away.headers["location"] == "/console/login?next=%2Ft%2Facme%2Fagents%3Ftag%3Dlaw"
+        given = {"key": await key_of(moot, "*"), "next": "/t/acme/agents"}
+        back = await client.post("/console/login", data=given)
+        assert (back.status_code, back.headers["location"]) == (303, "/console/t/acme/agents")
+        # What only begins like it is no part of it.
+        assert (await client.get("/consolelogin", headers={"accept": "text/html"})).status_code in (303, 404)
+    console.sessions.close()
+
+
+async def test_a_page_that_stays_open_after_signing_out_is_told_nothing_more(
+    console: Console, operator: User, moot: Moot, tenant: str
+) -> None:
+    """The browser is asked to leave; one that does not went on getting events by its websocket."""
+    await operator.open(f"/t/{tenant}/events")
+    await operator.should_see("Events", retries=20)
+    await eventually(lambda: any(feed._count for feed in console.listener._feeds.values()))
+    await operator.http_client.post("/logout")
+    await eventually(lambda: not any(feed._count for feed in console.listener._feeds.values()))
 
 
 async def test_a_session_may_hold_several_keys(operator: User, other: Moot, tenant: str) -> None:

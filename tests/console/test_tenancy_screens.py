@@ -1,6 +1,7 @@
 """The screens of tenancy: tenants, members, sharing, isolation; and what they do when the key is too small."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from nicegui import ui
@@ -197,6 +198,23 @@ async def test_looking_into_a_tenant_from_above_is_in_its_access_log(visitor: Us
     await user.should_see("Nobody has a key", retries=40)
     said = {access.operation for access in (await moot.sharing.accesses()).items}
     assert said == {"sharing.statistics", "keys.list"}
+
+
+async def test_sizes_of_tenants_are_shown_when_asked_for_and_each_tenant_knows(visitor: User, platform: Moot) -> None:
+    slug = f"0-{uuid4().hex[:12]}"
+    await platform.tenants.create(slug=slug, name=slug)
+    there = platform.tenant(slug)
+    await register(there)
+    user = await above(visitor, platform)
+    await user.open("/t/default/tenants")
+    await user.should_see(marker="show-sizes", retries=20)
+    assert not (await there.sharing.accesses()).items
+    user.find(marker="show-sizes").click()
+    await user.should_see("is in its access log", retries=60)
+    rows = {row["slug"]: row for row in rows_of(user, "tenants")}
+    assert (rows[slug]["agents"], rows[slug]["capabilities"]) == ("1", "1")
+    assert len(rows) <= 20
+    assert {each.operation for each in (await there.sharing.accesses()).items} == {"sharing.statistics"}
 
 
 async def test_a_suspended_tenant_shows_why_and_is_not_entered(visitor: User, platform: Moot, moot: Moot) -> None:

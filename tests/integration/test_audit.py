@@ -1,6 +1,7 @@
 """The audit: who changed what, from what to what, and as whom; written once, and read by auditors."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -71,6 +72,29 @@ async def test_filters_and_pages(moot: Moot, other: Moot) -> None:
     assert len((await moot.audit.list(kind="agents.reg", since=began)).items) == 3
     assert (await moot.audit.list(until=began)).items == []
     assert (await other.audit.list(kind="agents.")).items == []
+
+
+async def test_kinds_by_their_beginning_come_in_one_order_page_by_page(moot: Moot, other: Moot) -> None:
+    """Each kind is read along its index, and what is found is put together: nothing may be lost or come twice."""
+    for number in range(6):
+        await moot.agents.register(agent_id=f"a{number}", name="A")
+        await moot.agents.update(agent=f"a{number}", version=1, changes=AgentPatch(name="B"))
+        await moot.keys.create(name="k", scopes=["agents:read"])
+    await other.agents.register(agent_id="theirs", name="T")
+    everything = (await moot.audit.list(limit=500)).items
+    for kind in ("agents.", "agents.updated", "a", "keys.", "nothing."):
+        found: list[UUID] = []
+        cursor = None
+        while True:
+            page = await moot.audit.list(kind=kind, limit=4, cursor=cursor)
+            found += [each.id for each in page.items]
+            if (cursor := page.next) is None:
+                break
+        assert found == [each.id for each in everything if each.kind.startswith(kind)], kind
+    changed = (await moot.audit.list(kind="agents.", changed=True, limit=500)).items
+    assert [each.id for each in changed] == [
+        each.id for each in everything if each.kind.startswith("agents.") and each.changes
+    ]
 
 
 async def test_auditors_read_it_and_others_do_not(moot: Moot, server: EmbeddedServer) -> None:

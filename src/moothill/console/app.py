@@ -97,6 +97,8 @@ class Console:
             return
 
         def ended() -> None:
+            # A browser may stay where it is; nothing new is shown to it.
+            visit.leave()
             with client:
                 client.open("/login")
 

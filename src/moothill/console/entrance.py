@@ -74,7 +74,7 @@ class Entrance:
             return
         session = self._sessions.find(session_token(scope))
         scope.setdefault("state", {})["session"] = session
-        path: str = scope["path"]
+        path = _own_path(scope)
         if scope["type"] == "websocket":
             # Browsers open websockets across origins without asking, so the origin is checked here.
             if session is None or not _is_own_origin(scope):
@@ -105,6 +105,13 @@ class Entrance:
                 raise
 
 
+def _own_path(scope: Scope) -> str:
+    """The path within the console; the server puts the one under which a proxy shows us before it."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
+
+
 def _is_open(path: str) -> bool:
     if path.startswith(_LIBRARIES):
         return not path.startswith(_OF_A_PAGE)
@@ -127,7 +134,7 @@ async def _to_login(scope: Scope, send: Send) -> None:
         await _answer(send, 401, b"Sign in at the console first.")
         return
     query = scope.get("query_string", b"").decode("latin-1")
-    wanted = scope["path"] + (f"?{query}" if query else "")
+    wanted = _own_path(scope) + (f"?{query}" if query else "")
     target = "/login" if wanted == "/" else f"/login?next={quote(wanted, safe='')}"
     await _answer(send, 303, b"", (b"location", (scope.get("root_path", "") + target).encode()))
 

@@ -81,7 +81,7 @@ _STATES: dict[str, State] = {
     "retired": "off",
     "sealed": "good",
     "under way": "busy",
-    "open": "warn",
+    "open": "off",
     # limits
     "used up": "bad",
     "nearly": "warn",

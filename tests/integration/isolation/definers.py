@@ -105,7 +105,7 @@ CALLS = (
         "harmless",
     ),
     Call("select * from moothill.relay_parked(false, null, 0, 0, %(nobody)s, '', 1000)", "own"),
-    Call("select * from moothill.relay_status()", "own"),
+    Call("select * from moothill.relay_status(false)", "own"),
     Call(f"select moothill.relay_redrive('{HANDLER}', %(dead)s)", "nothing"),
     Call(f"select moothill.relay_redrive('{HANDLER}', null)", "own"),
     Call(f"select moothill.relay_discard('{HANDLER}', %(dead)s)", "nothing"),

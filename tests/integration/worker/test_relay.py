@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -10,6 +11,7 @@ import pytest
 
 from moothill.kernel.errors import NotFound
 from moothill.moot import Moot
+from moothill.worker.events import HandlerState
 from tests.integration.worker.probe import LOCK
 from tests.integration.worker.world import BRISK, World, eventually, shown
 
@@ -257,6 +259,24 @@ async def test_the_lag_is_the_age_of_the_oldest_event_that_waits(world: World) -
         return all(each.lag > 0 for each in await world.moot.events.handlers() if each.handler.startswith("probe."))
 
     await eventually(all_lag)
+    # How busy others are is not told to a tenant: it sees what waits of its own.
+    slug = f"t-{uuid4().hex}"
+    await world.moot.tenants.create(slug=slug, name=slug)
+    there = world.moot.tenant(slug)
+    keyed = world.moot.with_key((await there.keys.create(name="x", scopes=["*"])).secret)
+
+    def probes(found: Sequence[HandlerState]) -> list[HandlerState]:
+        return [each for each in found if each.handler.startswith("probe.")]
+
+    seen = probes(await keyed.events.handlers())
+    assert [(each.lag, each.handled, each.moved_at) for each in seen] == [(0, None, None)] * len(HANDLERS)
+    assert all(each.handled for each in probes(await world.moot.events.handlers()))
+    await world.of(there).happen(numbers=[3])
+
+    async def own_lags() -> bool:
+        return all(each.lag > 0 for each in probes(await keyed.events.handlers()))
+
+    await eventually(own_lags)
 
 
 async def test_what_a_handler_records_carries_the_request_that_it_goes_back_to(world: World) -> None:

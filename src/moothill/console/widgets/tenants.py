@@ -1,16 +1,42 @@
 """Tenants: one at a glance, and the dialogs that make, suspend and resume them."""
 
+import logging
+from collections.abc import Sequence
 from functools import partial
 from urllib.parse import quote
 
+from ...kernel.errors import MoothillError, Unauthenticated
 from ...tenancy.tenants.models import Tenant
 from ..act import Act, act
 from ..visit import Visit
 from .dialogs import answered, button, sheet
 from .fields import line
 from .text import box, fact, quiet, state, text, time_ago
+from .words import number
 
-__all__ = ["create", "tenant_actions", "tenant_facts"]
+__all__ = ["create", "sizes_of", "tenant_actions", "tenant_facts"]
+
+_log = logging.getLogger("moothill.console")
+
+
+async def sizes_of(visit: Visit, tenants: Sequence[Tenant]) -> dict[str, dict[str, str]]:
+    """How large tenants are, by slug; each tells it itself, and writes down who asked. One that refuses is left out."""
+    found: dict[str, dict[str, str]] = {}
+    for tenant in tenants:
+        there = visit.moot if tenant.slug == visit.tenant else visit.within(tenant.slug)
+        try:
+            size = await there.sharing.statistics()
+        except Unauthenticated:
+            raise
+        except MoothillError as error:
+            _log.info("tenant_not_sized", extra={"tenant": tenant.slug, "code": error.code})
+            continue
+        found[tenant.slug] = {
+            "agents": number(size.agents),
+            "capabilities": number(size.capabilities),
+            "events": number(size.events),
+        }
+    return found
 
 
 def tenant_facts(tenant: Tenant) -> None:

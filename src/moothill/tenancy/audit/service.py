@@ -25,6 +25,7 @@ class Sql(Queries):
     """Statements of this subsystem."""
 
     page: Many[AuditRow]
+    page_of_kinds: Many[AuditRow]
     page_of_subject: Many[AuditRow]
     one: Maybe[AuditRow]
 
@@ -58,11 +59,13 @@ class Audit(Service, group="audit"):
         """
         query = ["audit.list", context().tenant, subject, actor, kind, changed, since, until]
         (before,) = decode_cursor(query, cursor, parts=(UUID,)) or [_LAST]
-        wanted = {"before": before, "actor": actor, "kind": kind, "changed": changed, "since": since, "until": until}
-        if subject is None:
-            rows = await sql.page(**wanted, size=limit + 1)
+        wanted = {"before": before, "actor": actor, "changed": changed, "since": since, "until": until}
+        if subject is not None:
+            rows = await sql.page_of_subject(subject=subject, kind=kind, **wanted, size=limit + 1)
+        elif kind is not None:
+            rows = await sql.page_of_kinds(kind=kind, **wanted, size=limit + 1)
         else:
-            rows = await sql.page_of_subject(subject=subject, **wanted, size=limit + 1)
+            rows = await sql.page(**wanted, size=limit + 1)
         return Page.cut([_entry(row) for row in rows], limit=limit, query=query, key=lambda row: [row.id])
 
     @operation(

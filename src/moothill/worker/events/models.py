@@ -44,9 +44,14 @@ class HandlerState(BaseModel):
 
     handler: str = Field(description="Its name, `group.method`.")
     kinds: list[str] = Field(description="Kinds of event that it handles.")
-    lag: float = Field(description="Age of the oldest event that waits for it, in seconds; 0 when none does.")
-    handled: int = Field(description="Events it has handled, of all tenants.")
-    moved_at: datetime = Field(description="When it last handled one.")
+    lag: float = Field(
+        description="Age of the oldest event that waits for it, in seconds; 0 when none does. Of this tenant; of all "
+        "for who has `platform:jobs`."
+    )
+    handled: int | None = Field(
+        None, description="Events it has handled, of all tenants; told to `platform:jobs` only."
+    )
+    moved_at: datetime | None = Field(None, description="When it last handled one, of any tenant; likewise.")
     parked: int = Field(description="Events of this tenant that it failed on, or that wait behind such.")
     dead: int = Field(description="Events of this tenant that it gave up; they wait for an operator.")
 

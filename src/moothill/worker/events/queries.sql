@@ -99,7 +99,7 @@ where e.tenant_id = %(tenant)s and e.id = %(id)s;
 -- How every handler stands, and what of this tenant it has parked.
 -- returns: many
 select handler, kinds, lag, handled, moved_at, parked, dead
-from relay_status();
+from relay_status(%(everywhere)s);
 
 -- name: parked
 -- Parked events of this tenant in the order of the log.
