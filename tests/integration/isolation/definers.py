@@ -140,6 +140,27 @@ CALLS = (
         "nothing",
     ),
     Call("select * from moothill.search_models(%(tenant)s)", "refused"),
+    Call("select * from moothill.graph_expand(%(tenant)s, array[%(agent)s], array[1], 2, null, 0.5, 9, 9)", "refused"),
+    Call(
+        "select * from moothill.graph_expand(%(ours)s, array[%(agent)s], array[1], 2, null, 0.5, 9, 9) where hop > 0",
+        "nothing",
+    ),
+    Call("select * from moothill.graph_traverse(%(tenant)s, %(agent)s, 2, null, 0.5, true, true, 9, 9)", "refused"),
+    Call(
+        "select agents[2:] from moothill.graph_traverse(%(ours)s, %(agent)s, 2, null, 0.5, true, true, 9, 9) "
+        "where cardinality(agents) > 1",
+        "nothing",
+    ),
+    Call(
+        "select * from moothill.graph_path(%(tenant)s, %(agent)s, %(companion)s, 5, null, 0.5, true, true, 9, 9)",
+        "refused",
+    ),
+    Call(
+        "select agents from moothill.graph_path(%(ours)s, %(agent)s, %(companion)s, 5, null, 0.5, true, true, 9, 9)",
+        "nothing",
+    ),
+    Call("select * from moothill.graph_between(%(tenant)s, array[%(agent)s, %(companion)s], null, 0.5, 9)", "refused"),
+    Call("select * from moothill.graph_between(%(ours)s, array[%(agent)s, %(companion)s], null, 0.5, 9)", "nothing"),
     Call("select mt.same_tenant(%(tenant)s)", "refused"),
     Call(
         "select * from moothill.privacy_charge((select to_jsonb(r) || jsonb_build_object('id', gen_random_uuid(), "
@@ -294,6 +315,7 @@ async def _values(ground: Ground, society: Society) -> dict[str, Any]:
         "ours": ground.ours.id,
         "tenant": society.id,
         "agent": society.agent,
+        "companion": society.companion,
         "key": society.key,
         "job": society.job,
         "release": society.release,

@@ -45,6 +45,20 @@ _BEHIND: Mapping[str, LiteralString] = {
         from (values (now()), (now() + interval '1 month'), (timestamptz '2001-01-01')) as m (moment),
              generate_series(1, 2)
     """,
+    # Computed by a job, with a library that may be missing.
+    "graph_analyses": """
+        insert into moothill.graph_analyses (tenant_id, id, agents, relationships, samples, communities, seconds, read_at,
+                                             finished_at)
+        select %(tenant)s, gen_random_uuid(), 7, 7, 7, n, 1, now(), now() - n * interval '1 hour'
+        from generate_series(1, 2) as n
+    """,
+    "agent_centrality": """
+        insert into moothill.agent_centrality (tenant_id, analysis_id, agent_id, degree, in_degree, out_degree,
+                                               degree_centrality, pagerank, betweenness, community)
+        select a.tenant_id, n.id, a.id, 1, 1, 1, 0.5, 0.1, 0.5, 0
+        from moothill.agents a join moothill.graph_analyses n on n.tenant_id = a.tenant_id
+        where a.tenant_id = %(tenant)s
+    """,
     "rate_buckets": """
         insert into moothill.rate_buckets (tenant_id, name, amount, tokens, refilled_at)
         select %(tenant)s, name, 7, 7, now() from unnest(array['calls', 'calls:agents']) as name
@@ -130,6 +144,7 @@ class Society:
         release: id of a release that its group has paid for and not drawn.
         hold: id of a legal hold on another agent of it.
         account: name of a service account that only this society has.
+        companion: id of an agent that `agent` works with, by the relationship `relationship`.
     """
 
     moot: Moot
@@ -149,6 +164,8 @@ class Society:
     release: UUID
     hold: UUID
     account: str
+    companion: UUID
+    relationship: UUID
 
 
 async def settle(platform: Moot, word: str) -> Society:
@@ -189,6 +206,7 @@ async def settle(platform: Moot, word: str) -> Society:
     for status in statuses:
         await moot.agents.heartbeat(beats=[Heartbeat(agent=key, status=status) for key in ("ada", "bela")])
     await moot.agents.set_status(agent=alone.agent_id, status="maintenance", reason=marker)
+    companion, relationship = await _connect(moot, marker, alone.agent_id)
     hold = await _hold(moot, marker, alone.agent_id)
     issued = await moot.keys.create(name=f"operator of {marker}", scopes=["*"])
     await _employ(moot, marker)
@@ -224,7 +242,25 @@ async def settle(platform: Moot, word: str) -> Society:
         release=releases[0].id,
         hold=hold,
         account=f"importer of {marker}",
+        companion=companion,
+        relationship=relationship,
     )
+
+
+async def _connect(moot: Moot, marker: str, agent: str) -> tuple[UUID, UUID]:
+    """Relationships with evidence: of the agent with one beside it, whose id comes back first, and of that one."""
+    made = [
+        await moot.relationships.put(
+            source=source,
+            target=target,
+            type="COLLABORATES_WITH",
+            confidence=Decimal("0.9"),
+            evidence=[uuid4(), uuid4()],
+            context=f"Seen together for {marker}.",
+        )
+        for source, target in ((agent, "ada"), ("ada", "bela"))
+    ]
+    return (await moot.agents.get(agent="ada")).id, made[0].id
 
 
 async def _hold(moot: Moot, marker: str, agent: str) -> UUID:
