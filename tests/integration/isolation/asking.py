@@ -49,11 +49,14 @@ KINDS: Mapping[str, str] = {
     "key": "key",
     "owner": "partner",
     "session": "session",
+    "relationship": "relationship",
     "skill": "skill",
+    "source": "agent",
+    "target": "companion",
     "tenant": "id",
 }
 # Look like references and are none: the caller makes them, or they are words to look for.
-FREE = {"accessor", "agent_id", "chunk_id"}
+FREE = {"accessor", "agent_id", "chunk_id", "evidence", "task"}
 FREE_AT: set[tuple[str, Path]] = {
     ("agents.choose", ("capability",)),
     ("agents.choose", ("skill",)),

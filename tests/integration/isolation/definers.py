@@ -149,6 +149,27 @@ CALLS = (
         f"select hits from moothill.search_probe(%(ours)s, '{MODEL}', %(agent)s, '{{40}}', 3) where effort > 0",
         "nothing",
     ),
+    Call("select * from moothill.graph_expand(%(tenant)s, array[%(agent)s], array[1], 2, null, 0.5, 9, 9)", "refused"),
+    Call(
+        "select * from moothill.graph_expand(%(ours)s, array[%(agent)s], array[1], 2, null, 0.5, 9, 9) where hop > 0",
+        "nothing",
+    ),
+    Call("select * from moothill.graph_traverse(%(tenant)s, %(agent)s, 2, null, 0.5, true, true, 9, 9)", "refused"),
+    Call(
+        "select agents[2:] from moothill.graph_traverse(%(ours)s, %(agent)s, 2, null, 0.5, true, true, 9, 9) "
+        "where cardinality(agents) > 1",
+        "nothing",
+    ),
+    Call(
+        "select * from moothill.graph_path(%(tenant)s, %(agent)s, %(companion)s, 5, null, 0.5, true, true, 9, 9)",
+        "refused",
+    ),
+    Call(
+        "select agents from moothill.graph_path(%(ours)s, %(agent)s, %(companion)s, 5, null, 0.5, true, true, 9, 9)",
+        "nothing",
+    ),
+    Call("select * from moothill.graph_between(%(tenant)s, array[%(agent)s, %(companion)s], null, 0.5, 9)", "refused"),
+    Call("select * from moothill.graph_between(%(ours)s, array[%(agent)s, %(companion)s], null, 0.5, 9)", "nothing"),
     Call("select mt.same_tenant(%(tenant)s)", "refused"),
     Call(
         "select * from moothill.privacy_charge((select to_jsonb(r) || jsonb_build_object('id', gen_random_uuid(), "
@@ -306,6 +327,7 @@ async def _values(ground: Ground, society: Society) -> dict[str, Any]:
         "ours": ground.ours.id,
         "tenant": society.id,
         "agent": society.agent,
+        "companion": society.companion,
         "key": society.key,
         "job": society.job,
         "release": society.release,

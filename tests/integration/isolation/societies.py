@@ -74,6 +74,20 @@ _BEHIND: Mapping[str, LiteralString] = {
         cross join lateral (
           select i.id from moothill.search_items i where i.tenant_id = %(tenant)s order by i.id limit 1) i
     """,
+    # Computed by a job, with a library that may be missing.
+    "graph_analyses": """
+        insert into moothill.graph_analyses (tenant_id, id, agents, relationships, samples, communities, seconds, read_at,
+                                             finished_at)
+        select %(tenant)s, gen_random_uuid(), 7, 7, 7, n, 1, now(), now() - n * interval '1 hour'
+        from generate_series(1, 2) as n
+    """,
+    "agent_centrality": """
+        insert into moothill.agent_centrality (tenant_id, analysis_id, agent_id, degree, in_degree, out_degree,
+                                               degree_centrality, pagerank, betweenness, community)
+        select a.tenant_id, n.id, a.id, 1, 1, 1, 0.5, 0.1, 0.5, 0
+        from moothill.agents a join moothill.graph_analyses n on n.tenant_id = a.tenant_id
+        where a.tenant_id = %(tenant)s
+    """,
     "rate_buckets": """
         insert into moothill.rate_buckets (tenant_id, name, amount, tokens, refilled_at)
         select %(tenant)s, name, 7, 7, now() from unnest(array['calls', 'calls:agents']) as name
@@ -160,6 +174,7 @@ class Society:
         hold: id of a legal hold on another agent of it.
         account: name of a service account that only this society has.
         session: id of a search that the agent made, `item` its first hit.
+        companion: id of an agent that `agent` works with, by the relationship `relationship`.
     """
 
     moot: Moot
@@ -181,6 +196,8 @@ class Society:
     account: str
     session: UUID
     item: UUID
+    companion: UUID
+    relationship: UUID
 
 
 async def settle(platform: Moot, word: str) -> Society:
@@ -221,6 +238,7 @@ async def settle(platform: Moot, word: str) -> Society:
     for status in statuses:
         await moot.agents.heartbeat(beats=[Heartbeat(agent=key, status=status) for key in ("ada", "bela")])
     await moot.agents.set_status(agent=alone.agent_id, status="maintenance", reason=marker)
+    companion, relationship = await _connect(moot, marker, alone.agent_id)
     hold = await _hold(moot, marker, alone.agent_id)
     issued = await moot.keys.create(name=f"operator of {marker}", scopes=["*"])
     await _employ(moot, marker)
@@ -260,7 +278,25 @@ async def settle(platform: Moot, word: str) -> Society:
         account=f"importer of {marker}",
         session=found.session,
         item=found.hits[0].id,
+        companion=companion,
+        relationship=relationship,
     )
+
+
+async def _connect(moot: Moot, marker: str, agent: str) -> tuple[UUID, UUID]:
+    """Relationships with evidence: of the agent with one beside it, whose id comes back first, and of that one."""
+    made = [
+        await moot.relationships.put(
+            source=source,
+            target=target,
+            type="COLLABORATES_WITH",
+            confidence=Decimal("0.9"),
+            evidence=[uuid4(), uuid4()],
+            context=f"Seen together for {marker}.",
+        )
+        for source, target in ((agent, "ada"), ("ada", "bela"))
+    ]
+    return (await moot.agents.get(agent="ada")).id, made[0].id
 
 
 async def _hold(moot: Moot, marker: str, agent: str) -> UUID:

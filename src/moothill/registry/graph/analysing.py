@@ -28,7 +28,10 @@ MOST_RELATIONSHIPS = 2_000_000
 _PAGE = 50_000
 _BATCH = 5_000
 
-# The finding whose rows are being written here. Another process that takes the job over computes its own.
+# More jobs than a worker runs at a time; one beyond that would only be computed again.
+_MOST_HELD = 8
+
+# Findings whose rows are being written here. Another process that takes the job over computes its own.
 _held: dict[UUID, "Finding"] = {}
 
 
@@ -101,7 +104,8 @@ async def finding_for(executor: Any, cursor: Any, *, samples: int) -> Finding:
         figures = await asyncio.to_thread(figures_of, edges, samples=samples)
         mutual, pointwise = await asyncio.to_thread(association, edges)
     finding = Finding(uuid7(), edges, figures, mutual, pointwise, left_out, time.perf_counter() - began, read_at)
-    _held.clear()
+    while len(_held) >= _MOST_HELD:
+        del _held[next(iter(_held))]
     _held[finding.id] = finding
     return finding
 
