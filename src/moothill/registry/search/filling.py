@@ -12,8 +12,10 @@ from ...kernel.context import context
 from ...kernel.errors import Invalid
 from . import rules
 from .index import half, in_parts
-from .models import EmbeddableText, ModelServed, PlaceChanged, SearchModel
+from .models import ModelServed, PlaceChanged
+from .rows import EmbeddableText
 from .statements import sql
+from .status import SearchModel
 
 __all__ = ["ATTEMPTS", "arrange", "fill", "serve"]
 
