@@ -139,6 +139,14 @@ CALLS = (
         "select agent_known from moothill.search_lost(%(ours)s, null, null, null, null, %(agent)s::text, 'reviewing')",
         "nothing",
     ),
+    Call(
+        "select * from moothill.search_facets(%(tenant)s, 'reviewing', null, null, null, null, null, null, 1000)",
+        "refused",
+    ),
+    Call(
+        "select * from moothill.search_facets(%(ours)s, 'reviewing', null, null, null, null, %(agent)s::text, null, 9)",
+        "own",
+    ),
     Call("select moothill.search_note(%(tenant)s, %(agent)s, 'kubernetes')", "harmless"),
     Call("select moothill.search_note(%(ours)s, %(agent)s, 'kubernetes')", "harmless"),
     Call("select * from moothill.search_sweep(%(tenant)s, '', 1000)", "refused"),

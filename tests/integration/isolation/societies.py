@@ -76,8 +76,8 @@ _BEHIND: Mapping[str, LiteralString] = {
     """,
     # Computed by a job, with a library that may be missing.
     "graph_analyses": """
-        insert into moothill.graph_analyses (tenant_id, id, agents, relationships, samples, communities, seconds, read_at,
-                                             finished_at)
+        insert into moothill.graph_analyses (tenant_id, id, agents, relationships, samples, communities, seconds,
+                                             read_at, finished_at)
         select %(tenant)s, gen_random_uuid(), 7, 7, 7, n, 1, now(), now() - n * interval '1 hour'
         from generate_series(1, 2) as n
     """,
@@ -431,6 +431,8 @@ async def copy_as_twin(admin: psycopg.AsyncConnection[Any], catalog: Catalog, so
         account=society.account.replace(society.marker, marker),
         session=society.session,
         item=society.item,
+        companion=society.companion,
+        relationship=society.relationship,
     )
 
 

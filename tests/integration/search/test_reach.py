@@ -56,7 +56,7 @@ def by_key(found: SearchResults) -> dict[str | None, SearchHit]:
 async def test_agents_are_reached_over_relationships_however_far_and_the_hit_says_how(moot: Moot) -> None:
     """A27: no direct edge is needed. A26: edges are taken both ways. A7: one kind of id throughout."""
     ids = await chain(moot)
-    plain = await moot.search.find(text="bread", mode="text")
+    plain = found = await moot.search.find(text="bread", mode="text")
     assert names(plain) == ["baker"]
     assert plain.hits[0].why.sources == ["text"]
     for hops, expected in (
@@ -156,7 +156,7 @@ async def test_boosts_move_hits_within_their_bounds_and_say_so(server: EmbeddedS
     for key in ("old", "new"):
         await moot.agents.register(agent_id=key, name="Baker", description="bakes bread")
     async with await psycopg.AsyncConnection.connect(server.dsn("admin", DATABASE), autocommit=True) as connection:
-        for key, days, trust, rating in (("old", 60, "0.9", 1900), ("new", 0, "0.1", 1500)):
+        for key, days, trust, rating in (("old", 60, 0.9, 1900), ("new", 0, 0.1, 1500)):
             agent = (await moot.agents.get(agent=key)).id
             await connection.execute(
                 "update moothill.search_items set updated_at = now() - %s where id = %s",

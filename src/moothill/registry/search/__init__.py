@@ -1,23 +1,19 @@
 """Search: by words, by vector, by both; fresh at commit, exact or by an index as the tenant's size asks."""
 
+from .entries import Question, SearchEntry, SearchTouch, Vectors
 from .models import (
-    Question,
     SearchBoosts,
-    SearchEntry,
     SearchFilters,
     SearchGraph,
     SearchHit,
     SearchKind,
     SearchMode,
-    SearchModel,
     SearchQuery,
     SearchResults,
-    SearchStatus,
-    SearchTouch,
     SearchWeights,
-    Vectors,
 )
 from .service import Search
+from .status import SearchModel, SearchStatus
 
 __all__ = [
     "Question",

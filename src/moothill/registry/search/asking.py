@@ -13,11 +13,11 @@ from ...kernel.context import Transaction, context
 from ...kernel.errors import Exhausted, Invalid, NotFound, Unavailable
 from ...kernel.local import LocalExecutor, entered
 from . import hits, rules
+from .entries import Question
 from .index import half
 from .models import (
     Correction,
     Lost,
-    Question,
     SearchBoosts,
     SearchFilters,
     SearchGraph,
@@ -28,6 +28,7 @@ from .models import (
     SearchWeights,
 )
 from .providers import Providers, providers_of
+from .rows import FoundRow
 from .statements import sql
 from .wording import corrected, corrections, worded
 
@@ -226,23 +227,15 @@ async def answer(
         UnknownAgent: the filter names an agent that does not exist.
     """
     filters, weights = filters or _NO_FILTERS, weights or _SAME_WEIGHTS
-    mode: SearchMode = "hybrid"
-    words = asked.text
-    if words is None:
-        mode = "vector"
-    elif asked.vector is None:
-        mode = "text"
+    mode: SearchMode = "vector" if asked.text is None else "text" if asked.vector is None else "hybrid"
     is_lifting = through and kinds is not None and set(kinds) == {"agent"}
+    is_wide = (graph is not None and graph.hops > 0) or boosts is not None
     given: dict[str, Any] = {
         "kinds": ["agent", "capability"] if is_lifting else None if kinds is None else list(kinds),
         "status": filters.status,
         "tags": None if filters.tags is None else list(dict.fromkeys(filters.tags)),
         "confidence": filters.minimum_confidence,
         "agent": filters.agent,
-    }
-    began = time.perf_counter()
-    is_wide = (graph is not None and graph.hops > 0) or boosts is not None
-    given |= {
         "vector": asked.vector,
         "item": item,
         "model": asked.model,
@@ -256,40 +249,57 @@ async def answer(
         "common": rules.COMMON,
         "more": _more(asked, weights, graph, boosts),
     }
-    notes = list(asked.notes)
-    made: list[Correction] = []
-    lost: Lost | None = None
-    rows = await sql.find(text=words, **given)
-    if not rows:
-        lost = await _lost(words, given)
-        if filters.agent is not None and not lost.agent_known:
-            raise UnknownAgent(f"There is no agent {filters.agent!r} here; `agents.list` shows those that exist.")
-    if words is not None and (made := corrections(lost.guesses if lost is not None else rows[0].guesses)):
-        _transaction().follow_up()
-        words = corrected(words, made)
-        rows = await sql.find(text=words, **given)
-        notes += [f"No item holds {each.asked!r}; {each.used!r} was looked for instead." for each in made]
-        lost = None if rows else await _lost(words, given)
-    if lost is not None:
+    began = time.perf_counter()
+    found = await _find(asked, given)
+    notes = [*asked.notes, *found.notes]
+    if found.lost is not None:
         notes += rules.explain_nothing(
-            lost, text=words, kinds=kinds, filters=filters, conditions=asked.conditions is not None
+            found.lost, text=found.words, kinds=kinds, filters=filters, conditions=asked.conditions is not None
         )
     counted = None
     if facets:
         _transaction().follow_up()
         asked_for = {name: given[name] for name in (*_FILTERS, "more")}
-        counted = hits.facets_of(await sql.facets(text=words, most=rules.COUNTED, **asked_for), rules.COUNTED)
+        counted = hits.facets_of(await sql.facets(text=found.words, most=rules.COUNTED, **asked_for), rules.COUNTED)
     return SearchResults(
-        hits=hits.hits_of(rows, made),
+        hits=hits.hits_of(found.rows, found.made),
         mode=mode,
         model=asked.model,
-        exact=all(row.exact for row in rows),
+        exact=all(row.exact for row in found.rows),
         timing=SearchTiming(
             embedding_ms=round(asked.milliseconds, 3), database_ms=round((time.perf_counter() - began) * 1000, 3)
         ),
         notes=notes,
         facets=counted,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the database answered, after words that were misspelt."""
+
+    rows: Sequence[FoundRow]
+    words: str | None
+    made: Sequence[Correction]
+    notes: Sequence[str]
+    lost: Lost | None
+
+
+async def _find(asked: Question, given: Mapping[str, Any]) -> _Found:
+    """Ask, and ask once more where a word is in no text and another is spelt like it."""
+    words = asked.text
+    rows = await sql.find(text=words, **given)
+    lost = None if rows else await _lost(words, given)
+    if lost is not None and given["agent"] is not None and not lost.agent_known:
+        raise UnknownAgent(f"There is no agent {given['agent']!r} here; `agents.list` shows those that exist.")
+    made = corrections(lost.guesses if lost is not None else rows[0].guesses) if words is not None else []
+    if words is None or not made:
+        return _Found(rows, words, made, [], lost)
+    words = corrected(words, made)
+    _transaction().follow_up()
+    rows = await sql.find(text=words, **given)
+    notes = [f"No item holds {each.asked!r}; {each.used!r} was looked for instead." for each in made]
+    return _Found(rows, words, made, notes, None if rows else await _lost(words, given))
 
 
 def _more(

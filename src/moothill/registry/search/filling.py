@@ -18,8 +18,10 @@ from ...kernel.service import Executor
 from . import rules
 from .asking import apart
 from .index import half, in_parts
-from .models import EmbeddableText, ModelServed, PlaceChanged, SearchModel
+from .models import ModelServed, PlaceChanged
+from .rows import EmbeddableText
 from .statements import sql
+from .status import SearchModel
 
 __all__ = ["ATTEMPTS", "Filled", "arrange", "make", "serve", "settle"]
 

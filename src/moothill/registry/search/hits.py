@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from . import rules
-from .models import Correction, FacetRow, FoundRow, SearchFacets, SearchHit
+from .models import Correction, SearchFacets, SearchHit
+from .rows import FacetRow, FoundRow
 
 __all__ = ["facets_of", "hits_of"]
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from ...database.queries import Run
 from ...kernel.errors import Internal
 from . import rules
-from .models import SearchEntry, SearchTouch, Vectors
+from .entries import SearchEntry, SearchTouch, Vectors
 
 __all__ = ["entry_rows", "in_parts", "note_rows", "touch_rows", "vector_rows"]
 

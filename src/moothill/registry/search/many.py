@@ -6,7 +6,8 @@ from typing import Any
 
 from ...kernel.errors import MoothillError
 from . import asking
-from .models import ManyResults, Question, SearchQuery, SearchResults
+from .entries import Question
+from .models import ManyResults, SearchQuery, SearchResults
 
 __all__ = ["Prepared", "answer", "prepare"]
 

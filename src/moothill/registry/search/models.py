@@ -1,10 +1,7 @@
 """What goes in and out of search."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -112,6 +109,22 @@ class SearchBoosts(BaseModel):
     standing: float = Field(
         0.0, ge=0, le=1, description="Weight of the trust in the hit's agent and of its rating, 0 to 1."
     )
+
+
+class SearchQuery(BaseModel):
+    """One of many queries. What it leaves out is taken from the query that they share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: QueryText | None = None
+    vector: QueryVector | None = None
+    kinds: list[SearchKind] | None = Field(None, min_length=1, max_length=6, description="Only these kinds.")
+    mode: SearchMode | None = Field(None, description="By words (text), by meaning (vector), or both (hybrid).")
+    filters: SearchFilters | None = Field(None, description="What a hit must be, beside matching.")
+    limit: int | None = Field(None, ge=1, le=100, description="Most hits; 10 by default.")
+    weights: SearchWeights | None = Field(None, description="How much each list counts.")
+    graph: SearchGraph | None = Field(None, description="Go on over relationships from the best hits.")
+    boosts: SearchBoosts | None = Field(None, description="What moves hits up among those that match.")
 
 
 class HitAgent(_Frozen):
@@ -255,67 +268,10 @@ class SearchResults(_Frozen):
     facets: SearchFacets | None = Field(None, description="What matches, counted; when `facets` was asked for.")
 
 
-class SearchQuery(BaseModel):
-    """One of many queries. What it leaves out is taken from the query that they share."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    text: QueryText | None = None
-    vector: QueryVector | None = None
-    kinds: list[SearchKind] | None = Field(None, min_length=1, max_length=6, description="Only these kinds.")
-    mode: SearchMode | None = Field(None, description="By words (text), by meaning (vector), or both (hybrid).")
-    filters: SearchFilters | None = Field(None, description="What a hit must be, beside matching.")
-    limit: int | None = Field(None, ge=1, le=100, description="Most hits; 10 by default.")
-    weights: SearchWeights | None = Field(None, description="How much each list counts.")
-    graph: SearchGraph | None = Field(None, description="Go on over relationships from the best hits.")
-    boosts: SearchBoosts | None = Field(None, description="What moves hits up among those that match.")
-
-
 class ManyResults(_Frozen):
     """Answers to many queries, in their order."""
 
     results: list[SearchResults] = Field(description="One for each query.")
-
-
-class SearchModel(_Frozen):
-    """An embedding model, and how it stands in this tenant."""
-
-    model: str = Field(description="Slug of model and dimensions.")
-    dimensions: int = Field(description="Length of its vectors.")
-    state: PlacementState | None = Field(
-        None, description="serving: it answers; building: it will; retired: it goes; null: unused in this tenant."
-    )
-    available: bool = Field(False, description="Whether this process can make vectors with it.")
-    place: Place = Field(description="shared: compared exactly; copying: on its way; own: with an index of its own.")
-    copied: int = Field(description="Vectors copied so far, while copying.")
-    effort: int = Field(description="Candidates that the index looks at for each search.")
-    vectors: int = Field(description="Vectors of this tenant.")
-    pending: int = Field(description="Items whose vector is yet to be made.")
-    failed: int = Field(description="Those of them that the provider refused at least once.")
-    oldest: datetime | None = Field(None, description="Since when the oldest of them waits.")
-    index_bytes: int | None = Field(None, description="Size of the tenant's own index.")
-    table_bytes: int | None = Field(None, description="Size of the tenant's own partition.")
-    created_at: datetime = Field(description="When the model was first used here.")
-
-
-class KindCount(_Frozen):
-    """How many items of a kind can be found."""
-
-    kind: SearchKind = Field(description="What they are.")
-    items: int = Field(description="How many.")
-
-
-class SearchStatus(_Frozen):
-    """How search stands in this tenant."""
-
-    kinds: list[KindCount] = Field(description="What can be found.")
-    items: int = Field(description="All of it.")
-    serving: str | None = Field(None, description="Model that answers.")
-    vectors: int = Field(description="Vectors of that model.")
-    pending: int = Field(description="Items that wait for a vector, of any model.")
-    lag_seconds: float = Field(description="How long the oldest of them has waited.")
-    place: Place = Field(description="Where the vectors lie.")
-    exact: bool = Field(description="Whether unfiltered searches compare every vector.")
 
 
 class Lost(_Frozen):
@@ -330,147 +286,6 @@ class Lost(_Frozen):
     of_agent: int
     agent_known: bool
     guesses: Guesses | None = None
-
-
-class FoundRow(_Frozen):
-    """A row of the database's answer."""
-
-    id: UUID
-    kind: SearchKind
-    key: str | None
-    title: str
-    body: str
-    status: str | None
-    confidence: Decimal | None
-    agent_id: UUID | None
-    agent_key: str | None
-    agent_title: str | None
-    score: float
-    text_rank: int | None
-    text_score: float | None
-    words: list[str]
-    vector_rank: int | None
-    similarity: float | None
-    through_id: UUID | None
-    through_kind: SearchKind | None
-    through_title: str | None
-    through_body: str | None
-    vector: VectorState
-    exact: bool
-    guesses: Guesses | None = None
-    graph_rank: int | None = None
-    reach: dict[str, Any] | None = None
-    boost: dict[str, Any] | None = None
-
-
-class FacetRow(_Frozen):
-    """A count of the database's."""
-
-    facet: str
-    value: str
-    items: int
-
-
-class EmbeddableText(_Frozen):
-    """An item's text, for a vector of it."""
-
-    id: UUID
-    kind: str
-    title: str
-    body: str
-    digest: bytes
-    queued_at: datetime | None = None
-
-
-class ModelUse(_Frozen):
-    """A model that a tenant uses."""
-
-    model: str
-    state: PlacementState
-    place: Place
-    waiting: int
-
-
-class Promotion(_Frozen):
-    """Where a tenant stands on the way to a partition of its own."""
-
-    place: Place
-    copied: int
-    finished: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchEntry:
-    """What can be found of a thing; written in the transaction that writes the thing.
-
-    Attributes:
-        kind: what it is.
-        id: its id; unique in the tenant across kinds.
-        title: its name; what stands here counts most.
-        body: its text; what lies beyond 20,000 characters is not searched.
-        key: its own key, such as an agent's `agent_id`.
-        agent: the agent that it belongs to; an agent's own id for an agent.
-        keywords: other words for it (aliases, skills, specialisations).
-        status: its state, for filters.
-        confidence: how sure it is, 0 to 1; None where that says nothing.
-        tags: labels, for filters.
-    """
-
-    kind: SearchKind
-    id: UUID
-    title: str
-    body: str = ""
-    key: str | None = None
-    agent: UUID | None = None
-    keywords: Sequence[str] = ()
-    status: str | None = None
-    confidence: Decimal | None = None
-    tags: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchTouch:
-    """A change that leaves the text alone; None leaves a field as it is."""
-
-    id: UUID
-    status: str | None = None
-    confidence: Decimal | None = None
-    tags: Sequence[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Vectors:
-    """Vectors of texts, in order.
-
-    Attributes:
-        model: the model that made them.
-        rows: one for each text, None where a text has none; None altogether when the provider is remote
-            and the vectors are queued.
-    """
-
-    model: str
-    rows: Sequence[Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A query, ready to be asked.
-
-    Attributes:
-        model: the model that answers.
-        text: its words; None in a search by vector alone.
-        conditions: phrases, beginnings and exclusions, as the statement takes them; None for words alone.
-        vector: its vector; None when it has none.
-        milliseconds: what making the vector took.
-        notes: what the caller should know.
-    """
-
-    model: str
-    text: str | None
-    vector: Any
-    milliseconds: float
-    notes: tuple[str, ...] = ()
-    conditions: Mapping[str, Any] | None = None
 
 
 class ReindexStarted(EventPayload, kind="search.reindex_started"):

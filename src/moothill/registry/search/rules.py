@@ -178,7 +178,8 @@ def unit_vector(vector: Sequence[float], *, dimensions: int, model: str) -> "NDA
             model=model,
         )
     given = np.asarray(vector, dtype=np.float64)
-    square = float(given @ given)
+    with np.errstate(over="ignore"):
+        square = float(given @ given)
     if _USUAL < square < 1 / _USUAL:
         return (given / math.sqrt(square)).astype(np.float32)
     largest = float(np.abs(given).max())

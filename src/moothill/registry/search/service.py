@@ -12,32 +12,28 @@ from ...embeddings import embed
 from ...kernel import Service, Step, context, job, operation, scheduled
 from ...kernel.errors import Exhausted, Invalid, Unavailable
 from . import asking, filling, index, many, proving, rules
+from .entries import Question, SearchEntry, SearchTouch, Vectors
 from .models import (
     ManyResults,
     ModelSlug,
     QueryText,
     QueryVector,
-    Question,
     ReindexStarted,
     SearchBoosts,
-    SearchEntry,
     SearchFilters,
     SearchGraph,
     SearchKind,
     SearchMode,
-    SearchModel,
     SearchQuery,
     SearchResults,
-    SearchStatus,
-    SearchTouch,
     SearchWeights,
-    Vectors,
 )
 from .providers import providers_of
 from .quality import evaluating, feedback, judging, tuning
 from .sessions import history
 from .sessions.recorder import noted, seen
 from .statements import sql
+from .status import SearchModel, SearchStatus
 
 __all__ = ["Search"]
 

@@ -5,16 +5,9 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from ...database.queries import Many, Maybe, One, Queries, Run
-from .models import (
-    EmbeddableText,
-    FacetRow,
-    FoundRow,
-    KindCount,
-    Lost,
-    ModelUse,
-    Promotion,
-    SearchModel,
-)
+from .models import Lost
+from .rows import EmbeddableText, FacetRow, FoundRow, ModelUse, Promotion
+from .status import KindCount, SearchModel
 
 __all__ = ["sql"]
 

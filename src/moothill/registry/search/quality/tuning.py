@@ -11,8 +11,9 @@ from ....kernel.errors import Invalid, NotFound
 from ....kernel.events import EventPayload
 from ....kernel.operation import operation
 from ....kernel.service import Service
-from ..models import ModelSlug, Place, SearchModel
+from ..models import ModelSlug, Place
 from ..statements import sql as search_sql
+from ..status import SearchModel
 from . import rules
 from .statements import alone
 
