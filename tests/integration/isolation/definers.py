@@ -141,9 +141,10 @@ CALLS = (
     ),
     Call("select * from moothill.search_models(%(tenant)s)", "refused"),
     Call(f"select * from moothill.search_sample(%(tenant)s, '{MODEL}', 10, 's')", "refused"),
-    Call(f"select * from moothill.search_probe(%(tenant)s, '{MODEL}', %(agent)s, '{{40}}', 3)", "refused"),
+    Call(f"select * from moothill.search_probe(%(tenant)s, '{MODEL}', %(agent)s, %(agent)s, '{{40}}', 3)", "refused"),
     Call(
-        f"select hits from moothill.search_probe(%(ours)s, '{MODEL}', %(agent)s, '{{40}}', 3) where effort > 0",
+        f"select hits from moothill.search_probe(%(ours)s, '{MODEL}', %(agent)s, %(agent)s, '{{40}}', 3) "
+        "where effort > 0",
         "nothing",
     ),
     Call("select mt.same_tenant(%(tenant)s)", "refused"),
