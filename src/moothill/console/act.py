@@ -24,7 +24,7 @@ from .widgets.fields import area
 from .widgets.text import box, fact, quiet, text
 from .widgets.words import counted, number
 
-__all__ = ["Act", "act", "tell"]
+__all__ = ["Act", "act", "remark", "tell"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -95,6 +95,16 @@ async def _act(visit: Visit, ask: Act, bound: BoundOperation[P, R], /, *args: P.
     )
     ui.notify(ask.done, type="positive")
     return result
+
+
+async def remark(bound: BoundOperation[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
+    """Say something about an answer, which changes nothing that it told of: so nobody is asked for a reason."""
+    try:
+        with acting():
+            return await bound(*args, **kwargs)
+    except MoothillError as error:
+        tell(error)
+        return None
 
 
 def tell(error: MoothillError) -> None:

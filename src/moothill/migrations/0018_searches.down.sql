@@ -1,4 +1,4 @@
-drop function moothill.search_probe(uuid, text, uuid, integer[], integer);
+drop function moothill.search_probe(uuid, text, uuid, uuid, integer[], integer);
 drop function moothill.search_sample(uuid, text, integer, text);
 alter table moothill.embedding_placements drop column tuned_vectors;
 drop table moothill.search_judgements;

@@ -226,7 +226,8 @@ comment on function moothill.search_sample(uuid, text, integer, text) is
   'Items of a tenant chosen by chance, the same for the same seed, whose vectors serve as queries.';
 select mt.lend('moothill.search_sample(uuid, text, integer, text)'::regprocedure, 'moothill_search');
 
-create function moothill.search_probe(tenant uuid, wanted text, item uuid, efforts integer[], nearest integer)
+create function moothill.search_probe(tenant uuid, wanted text, item uuid, beside uuid, efforts integer[],
+                                      nearest integer)
   returns table (effort integer, hits integer, milliseconds double precision)
   language plpgsql volatile security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 #variable_conflict use_column
@@ -242,16 +243,20 @@ begin
   if not exists (select from moothill.embedding_models m where m.slug = wanted) then
     return;
   end if;
-  execute format('select e.vector from moothill.%I e where e.tenant_id = $1 and e.item_id = $2', relation)
-    into asked using tenant, item;
+  -- Two parts of one vector and one of another: like a query, it has a neighbourhood and is no stored point, whose
+  -- neighbours hang on it in the index and are found too easily.
+  execute format('select e.vector operator(public.+) e.vector operator(public.+) b.vector from moothill.%1$I e '
+                 'join moothill.%1$I b on b.tenant_id = $1 and b.item_id = $3 '
+                 'where e.tenant_id = $1 and e.item_id = $2', relation)
+    into asked using tenant, item, beside;
   if asked is null then
     return;
   end if;
   began := clock_timestamp();
   -- An expression is no index's order: every row is compared.
   execute format('select array_agg(f.far order by f.far) from (select (e.vector operator(public.<#>) $2) + 0 as far '
-                 'from moothill.%I e where e.tenant_id = $1 and e.item_id <> $3 order by far limit $4) f', relation)
-    into seen using tenant, asked, item, least(nearest, 100);
+                 'from moothill.%I e where e.tenant_id = $1 order by far limit $3) f', relation)
+    into seen using tenant, asked, least(nearest, 100);
   effort := 0;
   hits := coalesce(cardinality(seen), 0);
   milliseconds := 1000 * extract(epoch from clock_timestamp() - began);
@@ -262,18 +267,18 @@ begin
     return;
   end if;
   set local hnsw.iterative_scan = 'relaxed_order';
-  asking := format('select array_agg(f.far) from (select e.item_id, e.vector operator(public.<#>) $2 as far '
-                   'from moothill.%I e where e.tenant_id = $1 order by e.vector operator(public.<#>) $2 limit $4 + 1) f '
-                   'where f.item_id <> $3', relation);
+  asking := format('select array_agg(f.far) from (select e.vector operator(public.<#>) $2 as far '
+                   'from moothill.%I e where e.tenant_id = $1 order by e.vector operator(public.<#>) $2 limit $3) f',
+                   relation);
   foreach effort in array efforts[1:20] loop
-    execute format('set local hnsw.ef_search = %s', least(1000, greatest(effort, nearest + 1)));
+    execute format('set local hnsw.ef_search = %s', least(1000, greatest(effort, nearest)));
     began := clock_timestamp();
-    execute asking into seen using tenant, asked, item, least(nearest, 100);
+    execute asking into seen using tenant, asked, least(nearest, 100);
     milliseconds := 1000 * extract(epoch from clock_timestamp() - began);
-    select least(count(*), nearest) into hits from unnest(seen) as s (far) where s.far <= reach + 1e-6;
+    select least(count(*), nearest) into hits from unnest(seen) as s (far) where s.far <= reach + 1e-5;
     return next;
   end loop;
 end $$;
-comment on function moothill.search_probe(uuid, text, uuid, integer[], integer) is
-  'How many of the nearest neighbours of a stored vector the index finds at each effort, and how long it takes; effort 0: by comparing all.';
-select mt.lend('moothill.search_probe(uuid, text, uuid, integer[], integer)'::regprocedure, 'moothill_search');
+comment on function moothill.search_probe(uuid, text, uuid, uuid, integer[], integer) is
+  'How many of the nearest neighbours of a mixture of two stored vectors the index finds at each effort, and how long it takes; effort 0: by comparing all.';
+select mt.lend('moothill.search_probe(uuid, text, uuid, uuid, integer[], integer)'::regprocedure, 'moothill_search');

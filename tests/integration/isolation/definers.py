@@ -152,9 +152,10 @@ CALLS = (
     Call("select * from moothill.search_sweep(%(tenant)s, '', 1000)", "refused"),
     Call("select * from moothill.search_models(%(tenant)s)", "refused"),
     Call(f"select * from moothill.search_sample(%(tenant)s, '{MODEL}', 10, 's')", "refused"),
-    Call(f"select * from moothill.search_probe(%(tenant)s, '{MODEL}', %(agent)s, '{{40}}', 3)", "refused"),
+    Call(f"select * from moothill.search_probe(%(tenant)s, '{MODEL}', %(agent)s, %(agent)s, '{{40}}', 3)", "refused"),
     Call(
-        f"select hits from moothill.search_probe(%(ours)s, '{MODEL}', %(agent)s, '{{40}}', 3) where effort > 0",
+        f"select hits from moothill.search_probe(%(ours)s, '{MODEL}', %(agent)s, %(agent)s, '{{40}}', 3) "
+        "where effort > 0",
         "nothing",
     ),
     Call("select * from moothill.graph_expand(%(tenant)s, array[%(agent)s], array[1], 2, null, 0.5, 9, 9)", "refused"),

@@ -4,11 +4,10 @@ import pytest
 
 from moothill.kernel.errors import Forbidden, Invalid, NotFound
 from moothill.registry.search import rules
-from moothill.registry.search.quality import rules as quality_rules
 from moothill.registry.search.quality import tuning
 from moothill.registry.search.statements import sql
 
-from .shelf import MODEL, Shelf, points
+from .shelf import MODEL, Shelf, nearest, points
 
 
 async def effort(shelf: Shelf) -> int:
@@ -52,7 +51,7 @@ async def test_what_is_recommended_is_set_when_told_so_and_stays(shelf: Shelf) -
     assert "search.effort_tuned" in kinds
     async with shelf.writing():
         assert await sql.tuned(model=MODEL) == 800
-        await sql.set_effort(model=MODEL, effort=60)
+        await sql.set_effort(model=MODEL, effort=60, vectors=None)
         assert await sql.tuned(model=MODEL) is None
 
 
@@ -80,10 +79,23 @@ async def test_tuning_needs_its_scope_a_model_and_vectors(shelf: Shelf) -> None:
         await shelf.moot.search.tune(model="unheard_of_3")
 
 
+async def test_the_worker_measures_hard_data_and_searches_them_harder(shelf: Shelf) -> None:
+    """A18: points that lie in every direction alike, of which a rule from their number alone would lose some."""
+    drawn = points(2_030, seed=25, clusters=1)
+    every, queries = drawn[:2_000], drawn[2_000:]
+    ids = await shelf.put_points(every)
+    await shelf.arrange(500)
+    assert await effort(shelf) > rules.effort(2_000)
+    right = 0
+    for query in queries:
+        found = await shelf.search.find(vector=query.tolist(), limit=10)
+        assert not found.exact
+        right += len({hit.id for hit in found.hits} & {ids[n] for n in nearest(every, query, 10)})
+    assert right >= 0.98 * 300
+
+
 def test_what_was_measured_holds_until_the_tenant_has_doubled() -> None:
-    assert rules.effort_due(50_000, 30, None) == rules.effort(50_000)
-    assert rules.effort_due(50_000, 30, 50_000) is None
-    assert rules.effort_due(100_000, 30, 50_000) is None
-    assert rules.effort_due(100_001, 30, 50_000) == rules.effort(100_001)
-    assert rules.effort_due(50_000, 1_000, None) is None
-    assert quality_rules.percentile([1, 2], 0.5) == 1
+    assert not rules.is_measured(50_000, None)
+    assert rules.is_measured(50_000, 50_000)
+    assert rules.is_measured(100_000, 50_000)
+    assert not rules.is_measured(100_001, 50_000)

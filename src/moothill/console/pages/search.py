@@ -1,5 +1,8 @@
 """Search: one box over everything that has a text, and why each hit was found."""
 
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 from nicegui import ui
@@ -11,7 +14,7 @@ from ..widgets.dialogs import button
 from ..widgets.fields import choice, search_line
 from ..widgets.hits import show_hit
 from ..widgets.panels import empty, page_head, panel
-from ..widgets.text import box, quiet, text
+from ..widgets.text import box, link, quiet, text
 from ..widgets.words import counted, number
 
 MODES: dict[SearchMode, str] = {"hybrid": "Words and meaning", "text": "Words", "vector": "Meaning"}
@@ -37,7 +40,8 @@ async def build(visit: Visit, query: Query) -> None:
         visit.go(visit.url("/search", **(address | changed)))
 
     with page_head("Search", "By words, by meaning, or both. Everything written is found at once."):
-        pass
+        if visit.may("search.performance"):
+            link("What is searched", visit.url("/searches"))
     with box("search-box"):
         ui.icon("o_search")
         field = ui.input(value=words, placeholder="What should it be able to do?").props("borderless autofocus")
@@ -66,7 +70,18 @@ async def build(visit: Visit, query: Query) -> None:
     found = await visit.moot.search.find(
         text=words, mode=mode, kinds=kinds or None, filters=filters or None, limit=MOST_HITS
     )
+    _facets(found, kinds, lambda kind: go(kind=[kind]))
     _show(visit, found)
+
+
+def _facets(found: SearchResults, chosen: list[SearchKind], narrow: Callable[[SearchKind], None]) -> None:
+    """The kinds among the hits, each a way to see it alone."""
+    held = Counter(hit.kind for hit in found.hits)
+    if len(held) < 2 or chosen:
+        return
+    with box("row-line wrapping facets").mark("facets"):
+        for kind, count in held.most_common():
+            button(f"{KINDS[kind]} {count}", "ghost").on_click(partial(narrow, kind)).mark(f"facet-{kind}")
 
 
 def _show(visit: Visit, found: SearchResults) -> None:
@@ -80,7 +95,7 @@ def _show(visit: Visit, found: SearchResults) -> None:
         with box("list hits").mark("hits"):
             best = max((hit.score for hit in found.hits), default=1.0)
             for hit in found.hits:
-                show_hit(visit, hit, best)
+                show_hit(visit, hit, best, found.session)
         if not found.hits:
             empty("Nothing fits", "Use other words, search by meaning, or take filters away.", "o_search_off")
     quiet("A hit's score is comparable within this search only.", "small")

@@ -19,6 +19,7 @@ from . import rules
 from .asking import apart
 from .index import half, in_parts
 from .models import ModelServed, PlaceChanged
+from .quality import tuning
 from .rows import EmbeddableText
 from .statements import sql
 from .status import SearchModel
@@ -143,13 +144,18 @@ async def arrange(model: SearchModel, *, threshold: int = rules.THRESHOLD, bulk:
             bulk=bulk,
         )
         if step.finished and step.place == "own":
-            await sql.set_effort(model=model.model, effort=rules.effort(model.vectors))
+            await _fit(model)
             context().record(PlaceChanged(model=model.model, place="own"))
         return not step.finished
-    if model.place == "own":
-        wanted = rules.effort_due(model.vectors, model.effort, await sql.tuned(model=model.model))
-        if wanted is not None:
-            await sql.set_effort(model=model.model, effort=wanted)
+    if model.place == "own" and not rules.is_measured(model.vectors, await sql.tuned(model=model.model)):
+        await sql.take_time(milliseconds=int(_LONGEST_STEP.total_seconds() * 1000))
+        await _fit(model)
     if due == "shared" and await sql.demote(model=model.model, most=threshold):
         context().record(PlaceChanged(model=model.model, place="shared"))
     return False
+
+
+async def _fit(model: SearchModel) -> None:
+    """Measure the tenant's own index, and have it searched as hard as its data ask."""
+    effort = await tuning.fitting_effort(model, rules.effort(model.vectors))
+    await sql.set_effort(model=model.model, effort=effort, vectors=model.vectors)

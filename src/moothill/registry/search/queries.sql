@@ -275,7 +275,7 @@ select embedding_retire(%(tenant)s, %(model)s, %(batch)s, %(grace)s) as done;
 -- How many candidates the tenant's index looks at.
 -- returns: run
 update embedding_placements
-set effort = %(effort)s, tuned_vectors = null
+set effort = %(effort)s, tuned_vectors = %(vectors)s
 where tenant_id = %(tenant)s and model = %(model)s;
 
 -- name: tuned

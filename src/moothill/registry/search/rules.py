@@ -28,10 +28,10 @@ __all__ = [
     "depth",
     "digest",
     "effort",
-    "effort_due",
     "embedding_text",
     "explain_nothing",
     "fused",
+    "is_measured",
     "place_due",
     "recency",
     "snippet",
@@ -110,18 +110,9 @@ def effort(vectors: int) -> int:
     return next((found for most, found in _EFFORTS if vectors <= most), _HARDEST)
 
 
-def effort_due(vectors: int, now: int, tuned: int | None) -> int | None:
-    """The effort that an index should get, when that is more than it has; None: leave it.
-
-    Args:
-        vectors: as many as there are.
-        now: its effort.
-        tuned: as many as there were when its effort was measured; what was measured holds until they have doubled.
-    """
-    if tuned is not None and vectors <= 2 * tuned:
-        return None
-    wanted = effort(vectors)
-    return wanted if wanted > now else None
+def is_measured(vectors: int, tuned: int | None) -> bool:
+    """Whether an index was measured when it had about as many vectors: what was found then holds until they double."""
+    return tuned is not None and vectors <= 2 * tuned
 
 
 def fused(

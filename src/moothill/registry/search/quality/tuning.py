@@ -17,10 +17,13 @@ from ..status import SearchModel
 from . import rules
 from .statements import alone
 
-__all__ = ["tune"]
+__all__ = ["fitting_effort", "tune"]
 
 NEAREST = 10
+TARGET = 0.99
 _EFFORTS = (20, 40, 60, 100, 160, 250, 400)
+# What the worker measures with, for small tenants and for large ones, of whom each exact search takes long.
+_FEW, _FEWER, _LARGE = 40, 20, 100_000
 # The same sample each time, so that two runs can be compared.
 _SEED = "search.tune"
 
@@ -45,7 +48,7 @@ class Tuning(BaseModel):
     model: str = Field(description="Embedding model that was measured.")
     place: Place = Field(description="shared: compared exactly; copying: on its way; own: with an index of its own.")
     vectors: int = Field(description="Vectors of this tenant.")
-    queries: int = Field(description="Stored vectors, chosen by chance, that served as queries.")
+    queries: int = Field(description="Queries, made of stored vectors that were chosen by chance.")
     target: float = Field(description="The recall that was asked for.")
     settings: list[Setting] = Field(description="The figures; the first is the exact search.")
     effort: int | None = Field(None, description="The effort as it was; null without an index.")
@@ -93,8 +96,8 @@ async def tune(
     self: Service,
     *,
     model: Annotated[ModelSlug | None, Field(description="Of this model; by default the one that answers.")] = None,
-    sample: Annotated[int, Field(ge=5, le=1000, description="Stored vectors that serve as queries.")] = 100,
-    target: Annotated[float, Field(ge=0.5, le=1, description="Recall that the recommendation must reach.")] = 0.99,
+    sample: Annotated[int, Field(ge=5, le=1000, description="Stored vectors from which queries are made.")] = 100,
+    target: Annotated[float, Field(ge=0.5, le=1, description="Recall that the recommendation must reach.")] = TARGET,
     efforts: Annotated[
         list[Annotated[int, Field(ge=10, le=1000)]] | None,
         Field(min_length=1, max_length=20, description="Efforts to measure; by default seven from 20 to 400."),
@@ -103,7 +106,7 @@ async def tune(
 ) -> Tuning:
     """Measure recall and time of this tenant's index at several efforts, recommend one, and set it if told so.
 
-    Stored vectors, each without itself, are the queries; what comparing every vector finds is the truth.
+    The queries are stored vectors, each with a little of another; what comparing every vector finds is the truth.
 
     Raises:
         NothingToTune: there are no vectors of the model.
@@ -120,7 +123,9 @@ async def tune(
         context().progress(number, len(items), "measuring")
         # A transaction for each, so that none is long.
         async with alone(self.executor, read_only=False):
-            rows = await sql.probe(model=known.model, item=item, efforts=chosen, nearest=NEAREST)
+            rows = await sql.probe(
+                model=known.model, item=item, beside=items[number - 1], efforts=chosen, nearest=NEAREST
+            )
         exact = next((row.hits for row in rows if row.effort == 0), 0)
         if exact:
             truth.append(exact)
@@ -147,6 +152,27 @@ async def tune(
         applied=applied,
         notes=_notes(known, target, recommended, apply=apply),
     )
+
+
+async def fitting_effort(model: SearchModel, least: int) -> int:
+    """The least effort from `least` on at which the index of this tenant finds enough, in the transaction at hand.
+
+    Args:
+        model: as it stands in this tenant, in a partition of its own.
+        least: what the number of vectors asks for.
+    """
+    efforts = [least, *(each for each in _EFFORTS if each > least)]
+    shares: dict[int, list[float]] = {each: [] for each in efforts}
+    sample = _FEW if model.vectors < _LARGE else _FEWER
+    items = await sql.sample(model=model.model, size=sample, seed=_SEED)
+    for item, beside in zip(items, [*items[1:], *items[:1]], strict=True):
+        rows = await sql.probe(model=model.model, item=item, beside=beside, efforts=efforts, nearest=NEAREST)
+        exact = next((row.hits for row in rows if row.effort == 0), 0)
+        for row in rows:
+            if row.effort and exact:
+                shares[row.effort].append(min(1.0, row.hits / exact))
+    reached = (each for each in efforts if shares[each] and sum(shares[each]) >= TARGET * len(shares[each]))
+    return next(reached, efforts[-1] if shares[least] else least)
 
 
 async def _model(wanted: str | None) -> SearchModel:

@@ -4,10 +4,10 @@
 select item from search_sample(%(tenant)s, %(model)s, %(size)s, %(seed)s) as item;
 
 -- name: probe
--- What the index finds of the nearest neighbours of an item at each effort; effort 0 compares all.
+-- What the index finds near a mixture of two items at each effort; effort 0 compares all.
 -- returns: many
 select effort, hits, milliseconds
-from search_probe(%(tenant)s, %(model)s, %(item)s, %(efforts)s::integer[], %(nearest)s);
+from search_probe(%(tenant)s, %(model)s, %(item)s, %(beside)s, %(efforts)s::integer[], %(nearest)s);
 
 -- name: tune
 -- Set an effort that was measured.
