@@ -179,6 +179,23 @@ async def test_keys_that_seal_nothing_any_more_go_when_a_tenant_stops(world: Wor
     await moot.agents.update(agent=str(agent), version=2, changes=AgentPatch(metadata={"x": CANARY}))
 
 
+async def test_keys_that_an_archive_may_need_stay(world: World, moot: Moot) -> None:
+    tenant = await tenant_of(moot)
+    await world.done(moot, await moot.encryption.enable())
+    await world.ask(
+        "insert into moothill.retention_archives "
+        "(tenant_id, id, class, file, rows, bytes, sha256, digest, state, cutoff, first_at, last_at) "
+        "values (%s, gen_random_uuid(), 'events', 'events-1.parquet', 1, 1, repeat('a', 64), repeat('b', 64), "
+        "'settled', now(), now(), now())",
+        tenant,
+    )
+    await world.done(moot, await moot.encryption.disable())
+    assert [key.state for key in (await moot.encryption.status()).keys] == ["retired"]
+    # Asked again, it looks again, and finds the same.
+    await world.done(moot, await moot.encryption.disable())
+    assert [key.state for key in (await moot.encryption.status()).keys] == ["retired"]
+
+
 async def test_statistics_of_the_server_keep_nothing_of_the_content(world: World, moot: Moot) -> None:
     """The planner keeps samples of columns, on disk and in physical backups, until the table is analysed again."""
     for _ in range(3):

@@ -6,7 +6,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from moothill.kernel.identifiers import uuid7
+from moothill.kernel.identifiers import NOBODY, uuid7
 from moothill.worker.acting import acting, system
 from moothill.worker.upkeep.service import sql
 from tests.integration.worker.test_leases import runtime_of
@@ -96,5 +96,5 @@ async def test_a_row_in_the_net_under_the_months_is_reported(world: World) -> No
     found = await state(world, "upkeep.watch_default_partitions")
     assert found is not None
     assert "events" in found.message
-    rows = await world.ask("select payload from moothill.events where kind = 'upkeep.default_partition_hit'")
-    assert rows == [({"tables": ["events"]},)]
+    # Above all tenants nobody could read an entry of a log, and nothing would ever remove it.
+    assert await world.ask("select kind from moothill.events where tenant_id = %s", NOBODY) == []

@@ -36,13 +36,14 @@ returning number;
 select exists (select from tenant_keys where tenant_id = %(tenant)s and state = 'retired') as kept;
 
 -- name: clear
--- Destroy retired keys that seal nothing any more, where no archive may hold what they sealed.
+-- Destroy retired keys that seal nothing any more, where no archive may hold what they sealed: a file's time is that
+-- at which its transaction began.
 -- returns: many
 update tenant_keys k
 set wrapped = null, state = 'shredded', shredded_at = now()
 where k.tenant_id = %(tenant)s and k.state = 'retired'
   and not exists (select from tenant_keys a where a.tenant_id = %(tenant)s and a.state = 'active')
-  and not exists (select from retention_archives f where f.tenant_id = %(tenant)s and f.made_at >= k.created_at)
+  and not exists (select from retention_archives f where f.tenant_id = %(tenant)s and f.made_at >= k.created_at - interval '1 day')
 returning k.number;
 
 -- name: shred

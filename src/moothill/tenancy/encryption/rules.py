@@ -13,7 +13,7 @@ def beginning(number: int | None, tables: Sequence[str]) -> dict[str, Any]:
 
 def again(cursor: dict[str, Any], tables: Sequence[str], done: int) -> dict[str, Any] | None:
     """The cursor of one more going-over; None when the last one, which had rewritten so much in all, found nothing."""
-    if done == cursor["before"]:
+    if done == cursor.get("before", 0):
         return None
     return {**beginning(cursor["number"], tables), "done": done, "before": done, "waits": False}
 

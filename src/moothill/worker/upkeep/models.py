@@ -1,8 +1,6 @@
 """What upkeep says."""
 
-from pydantic import BaseModel, Field
-
-from ...kernel.events import EventPayload
+from pydantic import BaseModel
 
 
 class LongTransaction(BaseModel):
@@ -10,9 +8,3 @@ class LongTransaction(BaseModel):
 
     who: str
     minutes: float
-
-
-class DefaultPartitionHit(EventPayload, kind="upkeep.default_partition_hit"):
-    """Rows of a history lie outside of every month: a partition was missing when they came."""
-
-    tables: list[str] = Field(description="The histories.")

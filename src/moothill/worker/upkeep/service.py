@@ -4,9 +4,9 @@ import logging
 from datetime import timedelta
 
 from ...database.queries import Many, One, Queries
-from ...kernel import Service, context, scheduled
+from ...kernel import Service, scheduled
 from . import rules
-from .models import DefaultPartitionHit, LongTransaction
+from .models import LongTransaction
 
 _log = logging.getLogger("moothill.upkeep")
 
@@ -40,9 +40,11 @@ class Upkeep(Service, group="upkeep"):
 
     @scheduled(every=timedelta(hours=1))
     async def watch_default_partitions(self) -> str:
-        """Warn when rows fell into the net under the monthly partitions."""
+        """Warn when rows fell into the net under the monthly partitions, in the log and as the last word of this run.
+
+        It concerns no tenant, so no tenant's log tells of it.
+        """
         hit = await sql.hit_defaults()
         if hit:
             _log.warning("default_partition_hit", extra={"tables": hit})
-            context().record(DefaultPartitionHit(tables=hit))
         return rules.outside_of_months(hit)
