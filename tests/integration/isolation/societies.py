@@ -47,8 +47,8 @@ _BEHIND: Mapping[str, LiteralString] = {
     """,
     # Computed by a job, with a library that may be missing.
     "graph_analyses": """
-        insert into moothill.graph_analyses (tenant_id, id, agents, relationships, samples, communities, seconds, read_at,
-                                             finished_at)
+        insert into moothill.graph_analyses (tenant_id, id, agents, relationships, samples, communities, seconds,
+                                             read_at, finished_at)
         select %(tenant)s, gen_random_uuid(), 7, 7, 7, n, 1, now(), now() - n * interval '1 hour'
         from generate_series(1, 2) as n
     """,
@@ -255,6 +255,7 @@ async def _connect(moot: Moot, marker: str, agent: str) -> tuple[UUID, UUID]:
             target=target,
             type="COLLABORATES_WITH",
             confidence=Decimal("0.9"),
+            directional=True,
             evidence=[uuid4(), uuid4()],
             context=f"Seen together for {marker}.",
         )
@@ -393,6 +394,8 @@ async def copy_as_twin(admin: psycopg.AsyncConnection[Any], catalog: Catalog, so
         release=society.release,
         hold=society.hold,
         account=society.account.replace(society.marker, marker),
+        companion=society.companion,
+        relationship=society.relationship,
     )
 
 
