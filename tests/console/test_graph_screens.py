@@ -63,7 +63,7 @@ async def test_centrality_says_that_nothing_was_analysed_yet(operator: User, ten
 
 def test_names_are_values_of_the_chart_and_never_markup_or_keys() -> None:
     node = Node(
-        id=UUID("018f0000-0000-7000-8000-000000000000"), agent=HOSTILE, name=f":{HOSTILE}", status="idle", hop=0, degree=1,
+        id=UUID(int=7), agent=HOSTILE, name=f":{HOSTILE}", status="idle", hop=0, degree=1,
         x=0, y=0,
     )  # fmt: skip
     edge = Edge(

@@ -27,6 +27,8 @@ LOOKS: Mapping[str, tuple[str, str]] = {
     "REPLACES": ("#b5533f", "dashed"),
     "ENHANCES": ("#4f7f6f", "solid"),
 }
+# The chart rounds ends of lines to whole units, so units are about as large as pixels.
+_WIDE, _HIGH = 440, 240
 _MIDDLE, _NODE = "#5b3f86", "#8d7aa8"
 
 
@@ -40,8 +42,8 @@ def options_of(picture: Picture) -> dict[str, Any]:
             "id": node.agent,
             "name": node.name,
             "value": str(node.id),
-            "x": node.x,
-            "y": node.y,
+            "x": round(node.x * _WIDE, 1),
+            "y": round(node.y * _HIGH, 1),
             "symbolSize": 30 if node.hop == 0 else min(26, 9 + 2 * node.degree**0.7),
             "itemStyle": {"color": _MIDDLE if node.hop == 0 else _NODE},
             "label": {"show": not crowded or node.agent in named},
@@ -69,6 +71,8 @@ def options_of(picture: Picture) -> dict[str, Any]:
                 "type": "graph",
                 "layout": "none",
                 "roam": True,
+                # Circles stay round, however wide the page is.
+                "preserveAspect": True,
                 "data": nodes,
                 "links": links,
                 "left": 60,
