@@ -1,5 +1,6 @@
 """Journeys in a real browser: what only a browser can show."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -18,6 +19,10 @@ async def test_every_screen_works_with_the_network_cable_out(journey: Journey, m
     for path in ("/", "/agents", "/search?q=contracts", "/events", "/jobs", "/keys", "/explorer?operation=keys.list"):
         await journey.go(path)
     for path in ("/keys?tab=members", "/sharing", "/privacy", "/privacy?tab=ask", "/audit", "/accesses", "/isolation"):
+        await journey.go(path)
+    await register(moot, "bela")
+    await moot.relationships.put(source="ada", target="bela", type="VALIDATES", confidence=Decimal("0.9"))
+    for path in ("/relationships", "/relationships?agent=ada", "/paths?source=ada&target=bela", "/centrality"):
         await journey.go(path)
     for tab in ("profile", "capabilities", "skills", "activity", "card"):
         await journey.go(f"/agents/{agent}?tab={tab}")
@@ -46,9 +51,14 @@ async def test_hostile_text_stays_text_everywhere(journey: Journey, moot: Moot) 
             }
         ],
     )  # fmt: skip
+    await register(moot, "bela")
+    await moot.relationships.put(
+        source="hostile", target="bela", type="VALIDATES", confidence=Decimal(1), context=HOSTILE
+    )
     await moot.agents.set_status.options(reason=HOSTILE)(agent="hostile", status="maintenance", reason=HOSTILE)
     page = journey.page
     paths = ["/", "/agents", "/search?q=script", "/events", "/explorer?operation=agents.list"]
+    paths += ["/relationships?agent=hostile", "/paths?source=hostile&target=bela"]
     paths += [f"/agents/{agent.id}?tab={tab}" for tab in ("profile", "capabilities", "skills", "activity", "card")]
     seen = 0
     for path in paths:

@@ -11,6 +11,7 @@ from ..kernel.errors import Conflict
 from ..registry.agents.models import AgentDetails, AgentRecord, NewSkill, ReportedStatus
 from ..registry.agents.reports import Heartbeat
 from ..registry.capabilities.models import CapabilityRecord, NewCapability, NewEvidence
+from ..registry.relationships import NewRelationship
 from ..registry.search.quality.models import NewJudgement
 from .agents import Agent, Capability
 from .society import Society, load_judged, load_society
@@ -38,7 +39,9 @@ async def load(moot: "Moot", society: Society | None = None) -> int:
     for tenant in whole.tenants:
         with suppress(Conflict):  # it is there already
             await moot.tenants.create(slug=tenant.slug, name=tenant.name, project=tenant.project)
-        made += await _load_agents(moot.tenant(tenant.slug), whole.of(tenant.slug).agents)
+        own = whole.of(tenant.slug)
+        made += await _load_agents(moot.tenant(tenant.slug), own.agents)
+        await _load_relationships(moot.tenant(tenant.slug), own)
     await _load_bounds(moot.tenant(whole.tenants[0].slug))
     if society is None:
         await _load_judgements(moot.tenant(whole.tenants[0].slug), whole)
@@ -55,6 +58,30 @@ async def _load_judgements(moot: "Moot", whole: Society) -> None:
             if query.tenant == whole.tenants[0].slug
             for agent, grade in query.agents.items()
         ],
+    )
+
+
+async def _load_relationships(moot: "Moot", society: Society) -> None:
+    """How the agents are connected; what was observed since, when there is any, stays."""
+    now = datetime.now(UTC)
+    if not society.relationships or (await moot.relationships.list(limit=1)).items:
+        return
+    # An undirected one begins at the smaller id here, whatever the smaller key is.
+    await moot.relationships.load(
+        relationships=[
+            NewRelationship(
+                source=each.source,
+                target=each.target,
+                type=each.type,
+                directional=each.directional,
+                confidence=each.confidence,
+                strength=each.strength,
+                cooccurrences=each.cooccurrences,
+                context=each.context,
+                last_observed_at=now - timedelta(days=each.last_observed_days_ago),
+            )
+            for each in society.relationships
+        ]
     )
 
 

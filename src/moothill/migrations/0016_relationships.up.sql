@@ -158,39 +158,48 @@ create function moothill.graph_step(tenant uuid, here uuid[], weights float8[], 
   language plpgsql stable as $$
 begin
   with found as materialized (
-    select e.other, e.edge, e.kind, e.confidence as sure, f.place::integer as place, e.nth,
-           f.weight * e.confidence * case when by_strength then e.strength else 1 end as worth
+    select e.other, e.edge, e.kind, e.sure, f.place::integer as place,
+           f.weight * e.sure * case when by_strength then e.strength else 1 end as worth
     from unnest(here, weights) with ordinality as f (id, weight, place)
     cross join lateral (
-      select u.other, u.edge, u.kind, u.confidence::float8 as confidence, u.strength::float8 as strength,
-             row_number() over () as nth
-      from (
-        (select r.target_id as other, r.id as edge, r.type as kind, r.confidence, r.strength
-         from moothill.agent_relationships r
-         where r.tenant_id = tenant and r.source_id = f.id and r.confidence >= lowest
-           and (types is null or r.type = any(types)) and (outward or not r.directional)
-         order by r.confidence desc limit fan + 1)
-        union all
-        (select r.source_id, r.id, r.type, r.confidence, r.strength
-         from moothill.agent_relationships r
-         where r.tenant_id = tenant and r.target_id = f.id and r.confidence >= lowest
-           and (types is null or r.type = any(types)) and (inward or not r.directional)
-         order by r.confidence desc limit fan + 1)
-        order by confidence desc limit fan + 1
-      ) u
+      (select r.target_id as other, r.id as edge, r.type as kind, r.confidence::float8 as sure,
+              r.strength::float8 as strength, r.confidence
+       from moothill.agent_relationships r
+       where r.tenant_id = tenant and r.source_id = f.id and r.confidence >= lowest
+         and (types is null or r.type = any(types)) and (outward or not r.directional)
+       order by r.confidence desc limit fan)
+      union all
+      (select r.source_id, r.id, r.type, r.confidence::float8, r.strength::float8, r.confidence
+       from moothill.agent_relationships r
+       where r.tenant_id = tenant and r.target_id = f.id and r.confidence >= lowest
+         and (types is null or r.type = any(types)) and (inward or not r.directional)
+       order by r.confidence desc limit fan)
+      order by confidence desc limit fan
     ) e
   ), best as materialized (
     select distinct on (c.other) c.other, c.place, c.edge, c.kind, c.sure, c.worth
     from found c
-    where c.nth <= fan and not exists (select from unnest(known) as v (id) where v.id = c.other)
+    where not exists (select from unnest(known) as v (id) where v.id = c.other)
     order by c.other, c.worth desc, c.edge
   ), kept as (
     select b.* from best b order by b.worth desc, b.other limit room
   )
   select coalesce(array_agg(k.other), '{}'), coalesce(array_agg(k.place), '{}'), coalesce(array_agg(k.edge), '{}'),
          coalesce(array_agg(k.kind), '{}'), coalesce(array_agg(k.sure), '{}'), coalesce(array_agg(k.worth), '{}'),
-         (select count(*) from best), (select count(*) from found c where c.nth <= fan),
-         exists (select from found c where c.nth > fan)
+         (select count(*) from best), (select count(*) from found),
+         -- Of those that filled their share, whether one has more.
+         exists (
+           select from (select here[c.place] as id from found c group by c.place having count(*) = fan) f
+           where fan < (
+             select count(*) from (
+               (select from moothill.agent_relationships r
+                where r.tenant_id = tenant and r.source_id = f.id and r.confidence >= lowest
+                  and (types is null or r.type = any(types)) and (outward or not r.directional) limit fan + 1)
+               union all
+               (select from moothill.agent_relationships r
+                where r.tenant_id = tenant and r.target_id = f.id and r.confidence >= lowest
+                  and (types is null or r.type = any(types)) and (inward or not r.directional) limit fan + 1)
+             ) m))
   into others, places, edges, kinds, sure, worth, reached, seen, fanned
   from kept k;
 end $$;

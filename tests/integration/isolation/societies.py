@@ -291,6 +291,7 @@ async def _connect(moot: Moot, marker: str, agent: str) -> tuple[UUID, UUID]:
             target=target,
             type="COLLABORATES_WITH",
             confidence=Decimal("0.9"),
+            directional=True,
             evidence=[uuid4(), uuid4()],
             context=f"Seen together for {marker}.",
         )

@@ -83,6 +83,16 @@ async def test_nothing_of_an_erased_agent_is_found_anywhere(house: House) -> Non
     moot, tenant = await house.tenant("acme")
     await moot.agents.register(agent_id="other", name="Other", capabilities=["Reviewing contracts"])
     agent = await lived(house, moot, tenant)
+    for source, target in ((f"{WORD}-1", "other"), ("other", f"{WORD}-1")):
+        await moot.relationships.put(
+            source=source,
+            target=target,
+            type="VALIDATES",
+            directional=True,
+            confidence=Decimal("0.9"),
+            context=f"Seen by {WORD}.",
+            evidence=[uuid4()],
+        )
     own_events = await house.ask("select id, place, occurred_at from moothill.events where tenant_id = %s", tenant)
     before = await holding(house, WORD)
     assert {"agents", "agent_tags", "events", "api_keys", "access_log", "jobs", "search_items"} <= set(before)
@@ -94,6 +104,8 @@ async def test_nothing_of_an_erased_agent_is_found_anywhere(house: House) -> Non
     ended = await house.done(moot, job)
     assert ended.state == "completed", ended.message
     assert await holding(house, WORD) == {}
+    for table in ("agent_relationships", "agent_relationship_evidence"):
+        assert await house.ask(f"select 1 from moothill.{table} where tenant_id = %s", tenant) == []
     # Its places in the log are there, empty; a reader goes on where it was.
     left = await house.ask("select id, place, occurred_at from moothill.events where tenant_id = %s", tenant)
     assert set(own_events) <= set(left)
