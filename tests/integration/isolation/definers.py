@@ -147,6 +147,7 @@ CALLS = (
         "where effort > 0",
         "nothing",
     ),
+    Call("select moothill.search_actor_stays('agent', %(agent)s)", "harmless"),
     Call("select mt.same_tenant(%(tenant)s)", "refused"),
     Call(
         "select * from moothill.privacy_charge((select to_jsonb(r) || jsonb_build_object('id', gen_random_uuid(), "
