@@ -197,7 +197,7 @@ create table moothill.search_judgements (
   tenant_id uuid not null,
   query_id uuid not null,
   item_id uuid not null,
-  grade smallint not null constraint search_judgements_grade_check check (grade between 0 and 3),
+  grade integer not null constraint search_judgements_grade_check check (grade between 0 and 3),
   judged_at timestamptz not null default now(),
   constraint search_judgements_pkey primary key (tenant_id, query_id, item_id)
 );
