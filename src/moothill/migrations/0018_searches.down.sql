@@ -7,6 +7,7 @@ drop table moothill.search_feedback;
 drop view moothill.search_performance_by_type;
 drop view moothill.popular_search_queries;
 drop view moothill.slow_search_queries;
+drop function moothill.search_actor_stays(text, uuid);
 drop table moothill.search_sessions;
 drop function mt.sealed_search_judged_queries();
 drop function mt.sealed_search_sessions();

@@ -80,6 +80,18 @@ comment on column moothill.search_sessions.request is 'Request id of the call.';
 comment on column moothill.search_sessions.created_at is 'When.';
 comment on column moothill.search_sessions.metadata is 'Door, and names of the filters that were given.';
 
+create function moothill.search_actor_stays(kind text, actor uuid) returns boolean
+  language sql stable as $$
+  select kind <> 'agent' or not (
+    moothill.jobs_is_erased(actor)
+    or exists (select from moothill.agents a
+               where a.tenant_id = mt.tenant() and a.id = actor and a.agent_id = 'erased-' || a.id));
+$$;
+comment on function moothill.search_actor_stays(text, uuid) is
+  'Whether what an actor of this tenant did may be written down: not of an agent that is erased.';
+revoke all on function moothill.search_actor_stays(text, uuid) from public;
+grant execute on function moothill.search_actor_stays(text, uuid) to moothill_app;
+
 create view moothill.slow_search_queries with (security_invoker = true, security_barrier = true) as
 select s.tenant_id, s.query_hash, (array_agg(s.query_text order by s.id desc))[1] as query_text,
        count(*) as searches, avg(s.execution_ms) as avg_execution_ms, max(s.execution_ms) as max_execution_ms,
@@ -185,7 +197,7 @@ create table moothill.search_judgements (
   tenant_id uuid not null,
   query_id uuid not null,
   item_id uuid not null,
-  grade smallint not null constraint search_judgements_grade_check check (grade between 0 and 3),
+  grade integer not null constraint search_judgements_grade_check check (grade between 0 and 3),
   judged_at timestamptz not null default now(),
   constraint search_judgements_pkey primary key (tenant_id, query_id, item_id)
 );

@@ -132,6 +132,9 @@ def arguments(operation: Operation[Any, Any], society: Society, path: Path = (),
         # A capability has a name of its own only within an agent, and an id everywhere.
         made["capability"] = "Reviewing contracts" if path == ("agent",) else str(society.capability)
         made.pop("text", None)
+    if path[:1] == ("judgements",):
+        made.pop("content")
+        made["judgements"] = [{"query": "somebody", "grade": 1}]
     if operation.group == "sharing" and "agent" in operation.signature.fields:
         # An agent of the partner, which has one of the same key.
         made["agent"] = society.agent_key

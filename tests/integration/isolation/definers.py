@@ -179,6 +179,7 @@ CALLS = (
     ),
     Call("select * from moothill.graph_between(%(tenant)s, array[%(agent)s, %(companion)s], null, 0.5, 9)", "refused"),
     Call("select * from moothill.graph_between(%(ours)s, array[%(agent)s, %(companion)s], null, 0.5, 9)", "nothing"),
+    Call("select moothill.search_actor_stays('agent', %(agent)s)", "harmless"),
     Call("select mt.same_tenant(%(tenant)s)", "refused"),
     Call(
         "select * from moothill.privacy_charge((select to_jsonb(r) || jsonb_build_object('id', gen_random_uuid(), "

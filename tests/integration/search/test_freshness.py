@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from moothill.embeddings import EmbeddingInputRefused, EmbeddingsUnavailable
+from moothill.kernel import REGISTRY, Step
 from moothill.kernel.errors import Unavailable
 from moothill.kernel.identifiers import uuid7
-from moothill.registry.search import SearchEntry, filling
+from moothill.registry.search import SearchEntry, filling, service
 from moothill.registry.search.providers import Providers
 from moothill.registry.search.statements import sql
 
@@ -176,7 +177,51 @@ async def test_both_models_answer_until_the_new_one_is_built(shelf: Shelf, monke
     assert max(map(len, provider.asked)) <= 3
 
 
-async def test_a_reindex_that_broke_off_goes_on_and_a_model_without_provider_is_refused(shelf: Shelf) -> None:
+async def test_the_old_model_answers_at_every_step_of_a_reindex_that_breaks_off_and_goes_on(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that was lost, as by kill -9, is done again from its cursor, and an answer is whole at any time."""
+    monkeypatch.setattr(filling, "_REMOTE_TEXTS", 3)
+    monkeypatch.setattr(service, "_QUEUED", 4)
+    notes = [record(f"note {n}", "about otters") for n in range(10)]
+    await shelf.put(*notes)
+    there, provider = far(shelf)
+    await there.search.find(text="otters")
+    cursor: Any = None
+    steps = lost = 0
+    step = Step(done=0)
+    while True:
+        for _ in range(2):
+            found = await there.search.find(text="otters", mode="vector", limit=20)
+            assert (found.model, len(found.hits)) == (MODEL, 10), f"after step {steps}"
+            # The first try of each step is lost before it commits; of some, since the provider is gone.
+            provider.is_up = lost % 3 != 2
+            try:
+                async with there.writing(cursor) as search:
+                    step = await REGISTRY["search.reindex"].body(search, model=REMOTE)
+                    if lost == steps:
+                        lost += 1
+                        raise EmbeddingsUnavailable()
+            except Unavailable:
+                lost = max(lost, steps + 1)
+                provider.is_up = True
+                continue
+            finally:
+                provider.is_up = True
+            break
+        steps += 1
+        cursor = step.cursor
+        if cursor is None:
+            break
+    assert steps >= 7
+    assert lost == steps
+    found = await there.search.find(text="otters", mode="vector", limit=20)
+    assert (found.model, len(found.hits)) == (REMOTE, 10)
+    states = {model.model: (model.state, model.pending) for model in await there.search.models()}
+    assert states[REMOTE] == ("serving", 0)
+
+
+async def test_a_reindex_without_a_second_model_makes_vectors_anew_and_an_unknown_one_is_refused(shelf: Shelf) -> None:
     await shelf.put(record("one"), record("two"))
     assert (await shelf.reindex()).done == 2
     assert (await shelf.search.status()).vectors == 2

@@ -53,7 +53,7 @@ on conflict (tenant_id, judged_set, query_hash) do nothing;
 insert into search_judgements (tenant_id, query_id, item_id, grade, judged_at)
 select tn.id, r.query_id, r.item_id, r.grade, now()
 from tenants tn
-cross join jsonb_to_recordset(%(rows)s::jsonb) as r (query_id uuid, item_id uuid, grade smallint)
+cross join jsonb_to_recordset(%(rows)s::jsonb) as r (query_id uuid, item_id uuid, grade integer)
 where tn.id = %(tenant)s
 on conflict (tenant_id, query_id, item_id) do update
 set grade = excluded.grade, judged_at = excluded.judged_at

@@ -29,8 +29,9 @@ limit %(size)s;
 -- returns: many
 -- seals: search_sessions.query_text
 select (array_agg(s.id order by s.id desc))[1] as id, (array_agg(s.query_text order by s.id desc))[1] as query_text,
-       count(*) as searches, max(s.created_at) as last_searched_at, avg(s.execution_ms) as avg_execution_ms,
-       max(s.execution_ms) as max_execution_ms, avg(s.result_count)::double precision as avg_result_count
+       count(*) as searches, max(s.created_at) as last_searched_at,
+       round(avg(s.execution_ms)::numeric, 3)::double precision as avg_execution_ms,
+       max(s.execution_ms) as max_execution_ms, round(avg(s.result_count), 3)::double precision as avg_result_count
 from search_sessions s
 where {window}
 group by s.query_hash
@@ -43,8 +44,9 @@ limit %(size)s;
 -- returns: many
 -- seals: search_sessions.query_text
 select (array_agg(s.id order by s.id desc))[1] as id, (array_agg(s.query_text order by s.id desc))[1] as query_text,
-       count(*) as searches, max(s.created_at) as last_searched_at, avg(s.execution_ms) as avg_execution_ms,
-       avg(s.result_count)::double precision as avg_result_count
+       count(*) as searches, max(s.created_at) as last_searched_at,
+       round(avg(s.execution_ms)::numeric, 3)::double precision as avg_execution_ms,
+       round(avg(s.result_count), 3)::double precision as avg_result_count
 from search_sessions s
 where {window}
 group by s.query_hash
@@ -69,11 +71,12 @@ limit %(size)s;
 -- name: performance
 -- How long searches of each type take.
 -- returns: many
-select s.search_type, count(*) as searches, avg(s.execution_ms) as avg_execution_ms,
-       percentile_cont(0.5) within group (order by s.execution_ms) as p50_ms,
-       percentile_cont(0.95) within group (order by s.execution_ms) as p95_ms,
-       percentile_cont(0.99) within group (order by s.execution_ms) as p99_ms,
-       avg(s.result_count)::double precision as avg_result_count,
+select s.search_type, count(*) as searches,
+       round(avg(s.execution_ms)::numeric, 3)::double precision as avg_execution_ms,
+       round((percentile_cont(0.5) within group (order by s.execution_ms))::numeric, 3)::double precision as p50_ms,
+       round((percentile_cont(0.95) within group (order by s.execution_ms))::numeric, 3)::double precision as p95_ms,
+       round((percentile_cont(0.99) within group (order by s.execution_ms))::numeric, 3)::double precision as p99_ms,
+       round(avg(s.result_count), 3)::double precision as avg_result_count,
        count(*) filter (where s.result_count = 0) as without_results
 from search_sessions s
 where {window}

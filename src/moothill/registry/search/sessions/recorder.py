@@ -200,7 +200,7 @@ def noted(executor: Executor, found: SearchResults, asked: Seen) -> SearchResult
             "kinds": asked.kinds,
             "result_count": len(found.hits),
             "hits": [hit.id for hit in found.hits[:_HITS]],
-            "execution_ms": timing.embedding_ms + timing.database_ms,
+            "execution_ms": round(timing.embedding_ms + timing.database_ms, 3),
             "embedding_ms": timing.embedding_ms,
             "vector_ms": timing.database_ms if found.mode == "vector" else asked.vector_ms,
             "text_ms": timing.database_ms if found.mode == "text" else asked.text_ms,

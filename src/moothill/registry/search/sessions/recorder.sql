@@ -18,8 +18,5 @@ cross join jsonb_to_recordset(%(rows)s::jsonb) as r (
   nodes_visited integer, edges_traversed integer, max_hops_reached integer, model text, exact boolean, actor_id uuid,
   actor_kind text, real_actor uuid, request uuid, metadata jsonb)
 where tn.id = %(tenant)s and tn.status <> 'erasing'
-  and not (r.actor_kind = 'agent' and (
-    jobs_is_erased(r.actor_id)
-    or exists (select from agents a where a.tenant_id = %(tenant)s and a.id = r.actor_id
-               and a.agent_id = 'erased-' || a.id)))
+  and search_actor_stays(r.actor_kind, r.actor_id)
 on conflict (tenant_id, id) do nothing;
