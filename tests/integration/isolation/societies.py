@@ -246,10 +246,7 @@ async def settle(platform: Moot, word: str) -> Society:
     await moot.with_key(its_own.secret).agents.heartbeat(beats=[Heartbeat(agent=alone.agent_id)])
     jobs = [await moot.search.reindex.options(reason=marker)() for _ in range(2)]
     events = await moot.events.list(subject=alone.id)
-    await moot.privacy.configure(version=0, allowed_tenant_groups=[marker])
-    releases = [
-        await moot.privacy.release(query="popular_labels", epsilon=Decimal("0.1"), k_anonymity=k) for k in (10, 11)
-    ]
+    release = await _release(moot, marker)
     beside = await platform.tenants.create(slug=f"t-{uuid4().hex}", name=f"Partner of {marker}")
     partner = platform.tenant(beside.slug)
     await _register(partner, marker, "ada", alone.agent_id)
@@ -273,7 +270,7 @@ async def settle(platform: Moot, word: str) -> Society:
         secret=issued.secret,
         partner=beside.slug,
         grant=grants[-1],
-        release=releases[0].id,
+        release=release,
         hold=hold,
         account=f"importer of {marker}",
         session=found.session,
@@ -281,6 +278,13 @@ async def settle(platform: Moot, word: str) -> Society:
         companion=companion,
         relationship=relationship,
     )
+
+
+async def _release(moot: Moot, marker: str) -> UUID:
+    """Two releases of its group; the id of the first."""
+    await moot.privacy.configure(version=0, allowed_tenant_groups=[marker])
+    made = [await moot.privacy.release(query="popular_labels", epsilon=Decimal("0.1"), k_anonymity=k) for k in (10, 11)]
+    return made[0].id
 
 
 async def _connect(moot: Moot, marker: str, agent: str) -> tuple[UUID, UUID]:
