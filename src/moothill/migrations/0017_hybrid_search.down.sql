@@ -337,6 +337,8 @@ comment on function moothill.search_lost(uuid, text[], text[], text[], numeric, 
 select mt.lend('moothill.search_lost(uuid, text[], text[], text[], numeric, text, text)'::regprocedure, 'moothill_search');
 
 drop function moothill.search_sweep(uuid, text, integer);
+drop function mt.unheld_words(uuid, text[]);
+drop function moothill.search_held(uuid, tsquery[], integer);
 drop function moothill.search_note(uuid, uuid, text);
 drop function mt.lexeme_query(text);
 drop function mt.hold_words(uuid, boolean);

@@ -67,7 +67,7 @@ grant execute on function mt.word_slips(uuid, text) to moothill_app, moothill_se
 grant execute on function mt.hold_words(uuid, boolean) to moothill_app, moothill_jobs;
 
 create function moothill.search_note(tenant uuid, item uuid, said text) returns void
-  language plpgsql volatile as $$
+  language plpgsql volatile set enable_seqscan = off as $$
 begin
   -- The statement below sees at least what was there when the lock was granted.
   perform mt.hold_words(tenant, false);
@@ -81,7 +81,8 @@ begin
     limit 500
   ) w
   where tn.id = tenant
-    and not exists (select from moothill.search_vocabulary v where v.tenant_id = tenant and v.word = w.lexeme)
+    -- One look into the index for each word, whatever the planner believes of the table's size: a join would read it all.
+    and (select v.word from moothill.search_vocabulary v where v.tenant_id = tenant and v.word = w.lexeme limit 1) is null
   on conflict (tenant_id, word, item_id) do nothing;
 end $$;
 comment on function moothill.search_note(uuid, uuid, text) is
@@ -94,35 +95,60 @@ create function mt.lexeme_query(lexeme text) returns tsquery
 comment on function mt.lexeme_query(text) is 'A lexeme as a question, whatever characters it holds.';
 grant execute on function mt.lexeme_query(text) to moothill_app, moothill_search, moothill_jobs;
 
+create function moothill.search_held(tenant uuid, wanted tsquery[], most integer) returns bigint[]
+  language sql stable set enable_seqscan = off set enable_indexscan = off as $$
+  -- The fence leaves the index of lexemes as the one way: for a word that nothing holds, a plan that counts on finding
+  -- a row soon would read them all.
+  select array_agg(held.n order by w.place)
+  from unnest(wanted) with ordinality as w (sought, place)
+  cross join lateral (
+    select count(*) as n
+    from (
+      select from (
+        select i.tenant_id from moothill.search_items i
+        where i.tsv @@ (w.sought && ('''' || mt.tenant_lexeme(tenant) || '''')::tsquery) offset 0) as found
+      where found.tenant_id = tenant
+      limit most) as part
+  ) as held;
+$$;
+comment on function moothill.search_held(uuid, tsquery[], integer) is
+  'For each question, how many items of the tenant answer it, counted up to a bound.';
+grant execute on function moothill.search_held(uuid, tsquery[], integer) to moothill_search, moothill_jobs;
+
+create function mt.unheld_words(tenant uuid, words text[]) returns text[]
+  language plpgsql volatile as $$
+begin
+  return (
+    select array_agg(w.word)
+    from unnest(words, moothill.search_held(tenant, array(select mt.lexeme_query(u) from unnest(words) as u), 1))
+      as w (word, n)
+    where w.n = 0);
+end $$;
+comment on function mt.unheld_words(uuid, text[]) is 'Those of the words that no item of the tenant holds, as of this moment.';
+grant execute on function mt.unheld_words(uuid, text[]) to moothill_jobs;
+
 create function moothill.search_sweep(tenant uuid, after text, size integer) returns table (last text, gone bigint)
   language plpgsql volatile security definer set search_path = pg_catalog, moothill, mt, public, pg_temp
   set lock_timeout = '1900ms' as $$
 #variable_conflict use_column
 declare
-  mine tsquery := ('''' || mt.tenant_lexeme(tenant) || '''')::tsquery;
+  listed text[];
   unheld text[];
 begin
   perform mt.same_tenant(tenant);
-  with part as materialized (
-    select distinct v.word from moothill.search_vocabulary v
-    where v.tenant_id = tenant and v.word > after collate "C"
-    order by v.word
-    limit size
-  )
-  select (array_agg(p.word order by p.word desc))[1],
-         array_agg(p.word) filter (where not exists (
-           select from moothill.search_items i
-           where i.tenant_id = tenant and i.tsv @@ (mine && mt.lexeme_query(p.word))))
-    into last, unheld
-  from part p;
+  select array_agg(p.word order by p.word) into listed
+  from (select distinct v.word from moothill.search_vocabulary v
+        where v.tenant_id = tenant and v.word > after collate "C"
+        order by v.word
+        limit size) p;
+  last := listed[cardinality(listed)];
   gone := 0;
+  unheld := mt.unheld_words(tenant, listed);
   if unheld is not null then
-    -- From here on nobody writes words of this tenant; what was written is seen by the statement below.
+    -- From here on nobody writes words of this tenant; what was written is seen by the statements below.
     perform mt.hold_words(tenant, true);
-    delete from moothill.search_vocabulary v
-    where v.tenant_id = tenant and v.word = any(unheld)
-      and not exists (select from moothill.search_items i
-                      where i.tenant_id = tenant and i.tsv @@ (mine && mt.lexeme_query(v.word)));
+    unheld := mt.unheld_words(tenant, unheld);
+    delete from moothill.search_vocabulary v where v.tenant_id = tenant and v.word = any(unheld);
     get diagnostics gone = row_count;
   end if;
   return next;
@@ -286,20 +312,24 @@ comment on function moothill.search_beginning(uuid, text, integer) is
   'The words of a tenant that begin so, the first so many in the order of the alphabet, as one question; null when none does.';
 
 create function moothill.search_guess(tenant uuid, unknown text[], most integer) returns jsonb
-  language plpgsql stable as $$
+  language plpgsql stable set enable_seqscan = off as $$
 declare
-  mine tsquery := ('''' || mt.tenant_lexeme(tenant) || '''')::tsquery;
   found text[] := '{}';
   near text[] := '{}';
   likeness float4[] := '{}';
+  counts bigint[];
+  marks integer[];
   one record;
   asked text;
 begin
   foreach asked in array coalesce(unknown[1:8], '{}') loop
     continue when length(asked) not between 4 and 40;
+    -- The fence leaves the index of slips as the one way: the other would walk through all words of the tenant.
+    marks := mt.word_slips(tenant, asked);
     for one in
-      select distinct v.word from moothill.search_vocabulary v
-      where v.tenant_id = tenant and v.slips && mt.word_slips(tenant, asked)
+      select distinct v.word
+      from (select w.tenant_id, w.word from moothill.search_vocabulary w where w.slips && marks offset 0) v
+      where v.tenant_id = tenant
       order by v.word limit most
     loop
       found := found || asked;
@@ -319,18 +349,18 @@ begin
       end loop;
     end if;
   end loop;
+  if found = '{}' then
+    return null;
+  end if;
+  counts := moothill.search_held(tenant, array(select mt.lexeme_query(u) from unnest(near) as u), 100);
   return (
     select jsonb_object_agg(g.asked, g.words)
     from (
-      select n.asked, jsonb_agg(jsonb_build_array(n.word, n.likeness, held.n) order by n.word) as words
-      from (select u.asked, u.word, max(u.likeness) as likeness from unnest(found, near, likeness) as u (asked, word, likeness)
+      select n.asked, jsonb_agg(jsonb_build_array(n.word, n.likeness, n.items) order by n.word) as words
+      from (select u.asked, u.word, max(u.likeness) as likeness, max(u.items) as items
+            from unnest(found, near, likeness, counts) as u (asked, word, likeness, items)
             group by u.asked, u.word) n
-      cross join lateral (
-        select count(*) as n
-        from (select from moothill.search_items i
-              where i.tenant_id = tenant and i.tsv @@ (mine && mt.lexeme_query(n.word)) limit 100) as part
-      ) held
-      where held.n > 0
+      where n.items > 0
       group by n.asked) g);
 end $$;
 comment on function moothill.search_guess(uuid, text[], integer) is
@@ -847,9 +877,17 @@ create function moothill.search_lost(tenant uuid, kinds text[], states text[], t
                  confident bigint, of_agent bigint, agent_known boolean, guesses jsonb)
   language plpgsql stable security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 declare
-  mine tsquery := ('''' || mt.tenant_lexeme(tenant) || '''')::tsquery;
+  unknown text[];
 begin
   perform mt.same_tenant(tenant);
+  select array_agg(u.word) into unknown
+  from (
+    select w.word
+    from (select array_agg(q.word) as words, moothill.search_held(tenant, array_agg(q.asked), 1) as counts
+          from moothill.search_words(query) q) every
+    cross join lateral unnest(every.words, every.counts) as w (word, n)
+    group by w.word
+    having max(w.n) = 0) u;
   return query
   with owner as (
     select i.id from moothill.search_items i
@@ -857,13 +895,6 @@ begin
     limit 1
   ), asked as (
     select array_agg(w.asked) as words from moothill.search_words(query) w
-  ), unknown as (
-    select array_agg(u.word) as words
-    from (
-      select w.word from moothill.search_words(query) w
-      group by w.word
-      having not bool_or(exists (
-        select from moothill.search_items i where i.tenant_id = tenant and i.tsv @@ (w.asked && mine)))) u
   )
   select count(i.id),
          count(i.id) filter (where a.words is not null and exists (select from unnest(a.words) as w (word) where i.tsv @@ w.word)),
@@ -874,7 +905,7 @@ begin
          count(i.id) filter (where i.confidence is null or i.confidence >= lowest),
          count(i.id) filter (where i.agent_id = (select id from owner)),
          exists (select from owner),
-         (select moothill.search_guess(tenant, u.words, 40) from unknown u where u.words is not null)
+         case when unknown is not null then moothill.search_guess(tenant, unknown, 40) end
   from asked a
   left join lateral (
     select * from moothill.search_items i where i.tenant_id = tenant limit 10000

@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 import pytest_asyncio
+from psycopg import sql
 
 from moothill.database.embedded import EmbeddedServer
 from tests.conftest import cloned
@@ -33,6 +34,10 @@ BUILD = (
     "insert into moothill.embedding_wordllama_256 (tenant_id, item_id, kind, vector) "
     "select i.tenant_id, i.id, i.kind, (select array_agg(sin(('x' || right(i.id::text, 6))::bit(24)::int * d))::real[] "
     "from generate_series(1, 256) as d)::halfvec from moothill.search_items i where i.tenant_id = %(t)s",
+    "insert into moothill.search_vocabulary (tenant_id, word, item_id, slips) "
+    "select %(t)s, w.word, w.item_id, mt.word_slips(%(t)s, w.word) from ("
+    "select t.lexeme as word, (array_agg(i.id))[1] as item_id from moothill.search_items i, unnest(i.tsv) t "
+    "where i.tenant_id = %(t)s and length(t.lexeme) between 2 and 20 group by 1) w",
     "insert into moothill.embedding_placements (tenant_id, model, state) select %(t)s, 'wordllama_256', 'serving'",
 )
 
@@ -157,3 +162,34 @@ async def test_a_narrow_filter_starts_from_the_rows_that_pass(searcher: Connecti
     )
     assert "search_item_facets_value_idx" in text, text
     assert "_hnsw" not in text, text
+
+
+@pytest.mark.parametrize("tenant", SIZES)
+@pytest.mark.parametrize(
+    ("role", "call"),
+    [
+        ("moothill_search", "search_guess(%(t)s, array['naem77', 'zzzzzz'], 40)"),
+        ("moothill_search", "search_beginning(%(t)s, 'name', 50)"),
+        ("moothill_search", "search_held(%(t)s, array['name7'::tsquery, 'nothing'::tsquery], 100)"),
+        ("moothill_app", "search_note(%(t)s, gen_random_uuid(), 'common word5 name7 name8')"),
+        ("moothill_jobs", "search_sweep(%(t)s, 'name5', 20)"),
+    ],
+)
+async def test_the_vocabulary_is_never_read_through(
+    server: EmbeddedServer, society: str, tenant: UUID, role: str, call: str
+) -> None:
+    """A plan for any values, made after five for the values at hand, walks through no tenant's words either."""
+    async with await psycopg.AsyncConnection.connect(server.dsn("admin", society)) as connection:
+        await connection.execute("set search_path = pg_catalog, moothill, mt, public, pg_temp")
+        await connection.execute("select mt.set_context(%s, %s, 'system', 0)", [tenant, tenant])
+        await connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+        for _ in range(8):
+            await connection.execute(f"select {call}", {"t": tenant})
+        await connection.execute("reset role")
+        cursor = await connection.execute(
+            "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) from pg_stat_xact_user_tables "
+            "where relname in ('search_vocabulary', 'search_items')"
+        )
+        (rows,) = await cursor.fetchone() or (None,)
+        assert rows is not None
+        assert rows / 8 < 300, rows
