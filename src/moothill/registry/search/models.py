@@ -80,7 +80,7 @@ class SearchWeights(BaseModel):
 
     text: float = Field(1.0, ge=0, le=10, description="Weight of the words' ranks.")
     vector: float = Field(1.0, ge=0, le=10, description="Weight of the vectors' ranks.")
-    graph: float = Field(1.0, ge=0, le=10, description="Weight of the ranks of what is reached over relationships.")
+    graph: float = Field(0.9, ge=0, le=10, description="Weight of the ranks of what is reached over relationships.")
 
 
 class SearchGraph(BaseModel):
