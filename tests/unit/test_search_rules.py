@@ -1,13 +1,17 @@
 """Arithmetic of search."""
 
 import math
+import subprocess
+import sys
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moothill.registry.relationships.models import TYPES
 from moothill.registry.search import SearchFilters, SearchWeights, rules
-from moothill.registry.search.models import Lost
+from moothill.registry.search.models import Lost, RelationshipTypeName
 
 ranks = st.none() | st.integers(min_value=1, max_value=1000)
 weights = st.builds(
@@ -138,3 +142,13 @@ def test_an_empty_answer_names_the_filter_that_removed_everything() -> None:
     assert "No item passes all of them" in both
     assert "agent=x leaves 1 of 10" in explained(lost(of_agent=1), agent="x")
     assert explained(lost(), text=None) == "Nothing matches."
+
+
+def test_the_types_of_relationships_are_those_of_their_subsystem() -> None:
+    assert get_args(RelationshipTypeName) == TYPES
+
+
+@pytest.mark.parametrize("module", ["search", "relationships", "agents", "capabilities"])
+def test_each_of_the_registrys_subsystems_can_be_imported_first(module: str) -> None:
+    """They lead to each other; whichever is asked for first must find the others."""
+    subprocess.run([sys.executable, "-c", f"import moothill.registry.{module}"], check=True, timeout=60)

@@ -720,7 +720,8 @@ begin
                             * (a.trust::float8 + 1 / (1 + power(10, greatest(-10, least(10, (1500 - a.rating) / 400))))) / 2, 0)
                  as standing
       ) b
-      order by boosted desc, g.hit
+      -- At a tie what matches comes before what is only reached.
+      order by boosted desc, g.text_place is null and g.vector_place is null, g.hit
       limit size
     ) f;
   elsif asked is null and not lift then

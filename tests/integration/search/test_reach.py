@@ -67,6 +67,7 @@ async def test_agents_are_reached_over_relationships_however_far_and_the_hit_say
     ):
         found = await moot.search.find(text="bread", mode="text", graph=SearchGraph(hops=hops))
         assert sorted(map(str, names(found))) == sorted(expected), hops
+    assert names(found)[0] == "baker"
     hits = by_key(found)
     farmer = hits["farmer"].why
     assert farmer.sources == ["graph"]

@@ -1,14 +1,14 @@
 """What goes in and out of search."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from ...kernel.errors import near_match
 from ...kernel.events import EventPayload
 from ...kernel.texts import Label, Share
-from ..relationships.models import RelationshipType
 
 SearchKind = Literal["agent", "capability", "task", "verdict", "idea", "record"]
 SearchMode = Literal["text", "vector", "hybrid"]
@@ -50,6 +50,33 @@ ModelSlug = Annotated[
 Guesses = dict[str, list[tuple[str, float, int]]]
 
 
+# The types of relationships, once more: that subsystem imports agents, and agents are written with what finds them.
+# A test compares.
+RelationshipTypeName = Literal[
+    "COLLABORATES_WITH",
+    "SIMILAR_TO",
+    "DERIVED_FROM",
+    "VALIDATES",
+    "DEPENDS_ON",
+    "COMPETES_WITH",
+    "INFLUENCES",
+    "REPLACES",
+    "ENHANCES",
+]
+
+
+def _known(value: Any) -> Any:
+    """Refuse an unknown type with the nearest one that exists."""
+    types: tuple[str, ...] = get_args(RelationshipTypeName)
+    if isinstance(value, str) and value not in types:
+        hint = near_match(value.strip().upper().replace(" ", "_").replace("-", "_"), types)
+        raise ValueError(f"there is no type {value[:60]!r}.{hint or ' The types are ' + ', '.join(types) + '.'}")
+    return value
+
+
+RelationshipType = Annotated[RelationshipTypeName, BeforeValidator(_known), Field(description="Type of relationship.")]
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -80,7 +107,7 @@ class SearchWeights(BaseModel):
 
     text: float = Field(1.0, ge=0, le=10, description="Weight of the words' ranks.")
     vector: float = Field(1.0, ge=0, le=10, description="Weight of the vectors' ranks.")
-    graph: float = Field(1.0, ge=0, le=10, description="Weight of the ranks of what is reached over relationships.")
+    graph: float = Field(0.9, ge=0, le=10, description="Weight of the ranks of what is reached over relationships.")
 
 
 class SearchGraph(BaseModel):
