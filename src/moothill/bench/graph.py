@@ -295,7 +295,8 @@ async def _sizes(society: _Society, admin: psycopg.AsyncConnection[Any]) -> list
 
 def _analysis(society: _Society) -> Sequence[Row]:
     """How long the library takes for the whole graph: 16 samples of betweenness."""
-    from ..registry.graph.computing import Edges, figures_of, has_library
+    from ..registry.graph.analysing import has_library
+    from ..registry.graph.computing import Edges, figures_of
 
     if not has_library():
         return ()

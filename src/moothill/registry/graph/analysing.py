@@ -1,15 +1,16 @@
 """Analysing the whole graph: read page by page, computed outside of any transaction, written in bounded steps."""
 
 import asyncio
+import importlib.util
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-import numpy as np
 from pydantic import BaseModel
 
 from ...database.queries import One, Queries, Run
@@ -17,11 +18,13 @@ from ...kernel import Step, context
 from ...kernel.identifiers import NOBODY, uuid7
 from ...kernel.local import LocalExecutor, entered
 from ..relationships.models import TYPES
-from .computing import Edges, Figures, association, figures_of, has_library, pack
 from .errors import NoGraphLibrary
 from .models import GraphAnalysed
 
-__all__ = ["Finding", "finding_for", "go_on", "sql"]
+if TYPE_CHECKING:
+    from .computing import Edges, Figures
+
+__all__ = ["Finding", "finding_for", "go_on", "has_library", "sql"]
 
 T = TypeVar("T")
 MOST_RELATIONSHIPS = 2_000_000
@@ -76,13 +79,18 @@ class Finding:
     """
 
     id: UUID
-    edges: Edges | None
-    figures: Figures | None
+    edges: "Edges | None"
+    figures: "Figures | None"
     mutual: Any
     pointwise: Any
     left_out: int
     seconds: float
     read_at: datetime
+
+
+def has_library() -> bool:
+    """Whether networkit is installed."""
+    return importlib.util.find_spec("networkit") is not None
 
 
 async def finding_for(executor: Any, cursor: Any, *, samples: int) -> Finding:
@@ -96,6 +104,8 @@ async def finding_for(executor: Any, cursor: Any, *, samples: int) -> Finding:
         return held
     if not has_library():
         raise NoGraphLibrary(module="networkit")
+    from .computing import association, figures_of  # numpy, and the library, only where they are used
+
     read_at = await _apart(executor, sql.now)
     edges, left_out = await _read(executor)
     began = time.perf_counter()
@@ -179,7 +189,9 @@ async def _measure(finding: Finding, begin: int, end: int) -> None:
     )
 
 
-async def _read(executor: Any) -> tuple[Edges | None, int]:
+async def _read(executor: Any) -> "tuple[Edges | None, int]":
+    from .computing import pack
+
     parts: list[tuple[bytes, ...]] = []
     after, many = NOBODY, 0
     while many < MOST_RELATIONSHIPS:
@@ -210,4 +222,4 @@ def _uuids(packed: Any) -> list[UUID]:
 
 
 def _numbers(values: Any) -> list[float | None]:
-    return [None if np.isnan(each) else float(each) for each in values]
+    return [None if math.isnan(each) else float(each) for each in values]

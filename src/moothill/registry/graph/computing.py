@@ -4,7 +4,6 @@ The library is networkit (MIT): it estimates betweenness from samples and finds 
 in a minute, which a library in Python does not. It is imported when it is needed. See docs/decisions.
 """
 
-import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from .errors import NoGraphLibrary
 
-__all__ = ["Edges", "Figures", "association", "figures_of", "has_library", "pack"]
+__all__ = ["Edges", "Figures", "association", "figures_of", "pack"]
 
 _DAMPING = 0.85
 _TOLERANCE = 1e-9
@@ -59,11 +58,6 @@ class Figures:
     community: Ints
     communities: int
     samples: int
-
-
-def has_library() -> bool:
-    """Whether networkit is installed."""
-    return importlib.util.find_spec("networkit") is not None
 
 
 def pack(parts: list[tuple[bytes, ...]]) -> Edges:
@@ -172,9 +166,10 @@ def _cell(n: Floats, row: Floats, column: Floats, total: Floats) -> Floats:
 
 
 def _library() -> Any:
-    if not has_library():
-        raise NoGraphLibrary(module="networkit")
-    import networkit as nk  # half a second, and megabytes
+    try:
+        import networkit as nk  # half a second, and megabytes
+    except ImportError:
+        raise NoGraphLibrary(module="networkit") from None
 
     # One thread, so that a server keeps its other cores, and the same graph gives the same figures.
     nk.setNumberOfThreads(1)

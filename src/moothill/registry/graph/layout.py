@@ -4,8 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-import numpy as np
-
 __all__ = ["rings", "springs"]
 
 _ROUNDS = 80
@@ -47,6 +45,8 @@ def springs(agents: Sequence[UUID], edges: Sequence[tuple[UUID, UUID, float]]) -
         agents: at most a few hundred: the work grows with their square.
         edges: two agents and how strongly they pull.
     """
+    import numpy as np  # not for those who only walk
+
     count = len(agents)
     if count == 0:
         return {}

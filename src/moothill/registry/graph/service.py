@@ -13,7 +13,6 @@ from ...kernel.paging import Cursor, PageSize, decode_cursor
 from ...kernel.texts import AgentReference
 from ..agents.lookup import find_agent
 from . import analysing, walking
-from .computing import has_library
 from .errors import NotAnalysed
 from .models import (
     HALF,
@@ -200,7 +199,7 @@ class Graph(Service, group="graph"):
     @scheduled(every=timedelta(days=1), per_tenant=True)
     async def keep_analysed(self) -> str:
         """Have the relationships of each tenant analysed once a day, where the library is installed."""
-        if not has_library() or not await analysing.sql.is_due():
+        if not analysing.has_library() or not await analysing.sql.is_due():
             return ""
         queue = REGISTRY["jobs.enqueue"]
         queued: Job = await self.executor.run(
