@@ -12,7 +12,7 @@ from moothill.moot import Moot
 from moothill.registry.agents.errors import AgentIsDeactivated
 from moothill.registry.relationships import NewRelationship, Observation, Relationship
 from moothill.registry.relationships.errors import OtherDirection, OwnRelationship, RelationshipChanged
-from moothill.registry.relationships.models import RelationshipFilter, RelationshipPatch
+from moothill.registry.relationships.models import RelationshipDetails, RelationshipFilter, RelationshipPatch
 from moothill.registry.relationships.rules import strength_after
 
 
@@ -39,7 +39,7 @@ async def test_a_relationship_is_written_read_and_written_over(moot: Moot) -> No
         strength=Decimal("0.5"),
         evidence=tasks,
         context="Reviews what the other writes.",
-        metadata={"from": "reviews"},
+        details=RelationshipDetails(metadata={"from": "reviews"}),
         cooccurrences=7,
     )
     assert (made.source, made.target, made.type, made.directional) == ("ada", "bela", "VALIDATES", True)

@@ -10,7 +10,10 @@ select u.agent as id, a.agent_id as agent, a.name, a.status, u.hop, u.parent, u.
 from w
 cross join lateral unnest(w.agents, w.hop_of, w.parents, w.edges, w.kinds, w.sure)
   with ordinality as u (agent, hop, parent, edge, kind, sure, place)
-join agents a on a.tenant_id = %(tenant)s and a.id = u.agent
+-- One by one, by the key: how many there are is not known to the planner, and a join would read all agents.
+cross join lateral (
+  select n.agent_id, n.name, n.status from agents n where n.tenant_id = %(tenant)s and n.id = u.agent limit 1
+) a
 order by u.place;
 
 -- name: path

@@ -114,6 +114,14 @@ class RelationshipEvidence(_Frozen):
     observed_at: datetime = Field(description="When they were seen together.")
 
 
+class RelationshipDetails(_Input):
+    """What else may be said of a relationship."""
+
+    metadata: Metadata = Field(default_factory=dict)
+    first_observed_at: AwareDatetime | None = Field(None, description="When it was first seen; default: now.")
+    last_observed_at: AwareDatetime | None = Field(None, description="When it was last seen; default: now.")
+
+
 class NewRelationship(_Input):
     """A relationship to be written: a new one, or in place of what was said of the same before."""
 

@@ -23,11 +23,11 @@ from .models import (
     Directional,
     Evidence,
     LoadReport,
-    Metadata,
     NewRelationship,
     Observation,
     ObservationReport,
     Relationship,
+    RelationshipDetails,
     RelationshipEvidence,
     RelationshipFilter,
     RelationshipId,
@@ -81,7 +81,7 @@ class Relationships(Service, group="relationships"):
         cooccurrences: Cooccurrences = 1,
         evidence: Evidence | None = None,
         context: Context = "",
-        metadata: Metadata | None = None,
+        details: Annotated[RelationshipDetails | None, Field(description="What else there is to say.")] = None,
     ) -> Relationship:
         """Write a relationship: a new one, or in place of what was said of the same before.
 
@@ -99,7 +99,7 @@ class Relationships(Service, group="relationships"):
             cooccurrences=cooccurrences,
             evidence=evidence or [],
             context=context,
-            metadata=metadata or {},
+            **(details or RelationshipDetails()).model_dump(),
         )
         ends = await find_ends([source, target])
         (written,) = await write([new], ends)
