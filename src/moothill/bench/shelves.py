@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -42,6 +43,8 @@ NEAREST = 10
 RECALL = 0.99
 # Nobody reads the feed of events here, so every index may be built in one go.
 _BULK = 1_000_000
+# An index of half a million takes longer than a worker's step may.
+_LONGEST = timedelta(hours=6)
 _PART = 5_000
 _KINDS: tuple[tuple[float, SearchKind], ...] = ((0.001, "idea"), (0.01, "verdict"), (0.1, "task"), (1.0, "capability"))
 
@@ -161,7 +164,7 @@ async def arrange(shelf: Shelf) -> None:
     while True:
         async with acting(shelf.executor.runtime, shelf.executor.principal, "bench"):
             found = next(model for model in await sql.models() if model.model == MODEL)
-            if not await filling.arrange(found, bulk=_BULK):
+            if not await filling.arrange(found, bulk=_BULK, longest=_LONGEST):
                 return
 
 

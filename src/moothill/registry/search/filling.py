@@ -118,13 +118,20 @@ async def serve(model: str) -> None:
         context().record(ModelServed(model=model, before=before))
 
 
-async def arrange(model: SearchModel, *, threshold: int = rules.THRESHOLD, bulk: int = rules.BULK) -> bool:
+async def arrange(
+    model: SearchModel,
+    *,
+    threshold: int = rules.THRESHOLD,
+    bulk: int = rules.BULK,
+    longest: timedelta = _LONGEST_STEP,
+) -> bool:
     """One step towards where the vectors of a model should lie; whether there is more to do.
 
     Args:
         model: as it stands in this tenant.
         threshold: with more vectors a tenant gets a partition of its own.
         bulk: up to so many vectors the index is built in one go.
+        longest: the longest that one statement may take.
 
     Raises:
         LockTimeout: readers or writers kept the partition for too long; the next turn tries again.
@@ -135,7 +142,7 @@ async def arrange(model: SearchModel, *, threshold: int = rules.THRESHOLD, bulk:
         return not await sql.forget(model=model.model, batch=_REMOVED, grace=_GRACE)
     due = rules.place_due(model.place, model.vectors, threshold)
     if model.place == "copying" or due == "own":
-        await sql.take_time(milliseconds=int(_LONGEST_STEP.total_seconds() * 1000))
+        await sql.take_time(milliseconds=int(longest.total_seconds() * 1000))
         step = await sql.promote(
             model=model.model,
             links=rules.LINKS,
@@ -148,7 +155,7 @@ async def arrange(model: SearchModel, *, threshold: int = rules.THRESHOLD, bulk:
             context().record(PlaceChanged(model=model.model, place="own"))
         return not step.finished
     if model.place == "own" and not rules.is_measured(model.vectors, await sql.tuned(model=model.model)):
-        await sql.take_time(milliseconds=int(_LONGEST_STEP.total_seconds() * 1000))
+        await sql.take_time(milliseconds=int(longest.total_seconds() * 1000))
         await _fit(model)
     if due == "shared" and await sql.demote(model=model.model, most=threshold):
         context().record(PlaceChanged(model=model.model, place="shared"))
