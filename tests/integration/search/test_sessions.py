@@ -1,6 +1,7 @@
 """Searches are written down off their way: every field, in batches, bounded, and never at a search's expense."""
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +12,9 @@ import pytest_asyncio
 from moothill.database.embedded import EmbeddedServer
 from moothill.kernel.errors import Unavailable
 from moothill.kernel.local import Runtime
+from moothill.moot import Moot
 from moothill.registry.search import SearchFilters, SearchStatus
+from moothill.registry.search.models import SearchGraph, SearchQuery
 from moothill.registry.search.sessions import recorder as recording
 from moothill.registry.search.sessions.recorder import Recorder, recorder_of
 from moothill.session import open_database
@@ -270,3 +273,22 @@ async def test_a_search_of_a_stranger_is_in_the_tenant_that_was_searched(
     assert (await mine.moot.search.sessions()).items == []
     status: SearchStatus = await theirs.moot.search.status()
     assert status.items == 0
+
+
+async def test_a_search_over_relationships_and_each_of_many_are_written_down(moot: Moot) -> None:
+    for key in ("ada", "bela", "cleo"):
+        await moot.agents.register(
+            agent_id=key, name=key.title(), description="Speaks of otters." if key == "ada" else ""
+        )
+    for source, target in (("ada", "bela"), ("bela", "cleo")):
+        await moot.relationships.put(
+            source=source, target=target, type="COLLABORATES_WITH", confidence=Decimal("0.9"), directional=False
+        )
+    walked = await moot.search.find(
+        text="otters", mode="text", kinds=["agent"], graph=SearchGraph(hops=3), through=False
+    )
+    many = await moot.search.find_many(queries=[SearchQuery(text="otters"), SearchQuery(text="beavers")])
+    kept = {session.id: session for session in (await moot.search.sessions()).items}
+    assert walked.session is not None
+    assert (kept[walked.session].max_hops, kept[walked.session].max_hops_reached) == (3, 2)
+    assert [kept[each.session].query_text for each in many.results if each.session] == ["otters", "beavers"]

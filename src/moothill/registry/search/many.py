@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...kernel.errors import MoothillError
+from ...kernel.service import Executor
 from . import asking
 from .entries import Question
 from .models import ManyResults, SearchQuery, SearchResults
+from .sessions.recorder import noted, seen
 
 __all__ = ["Prepared", "answer", "prepare"]
 
@@ -67,7 +69,7 @@ def _wants_vector(query: SearchQuery) -> bool:
     return query.text is not None and query.vector is None and query.mode != "text"
 
 
-async def answer(prepared: Sequence[Prepared]) -> ManyResults:
+async def answer(executor: Executor, prepared: Sequence[Prepared]) -> ManyResults:
     """The answers, in order, each with its own hits, notes and times.
 
     Raises:
@@ -77,17 +79,24 @@ async def answer(prepared: Sequence[Prepared]) -> ManyResults:
     for number, each in enumerate(prepared):
         query = each.query
         try:
-            results.append(
-                await asking.answer(
-                    each.asked,
-                    kinds=query.kinds,
-                    filters=query.filters,
-                    limit=query.limit or 10,
-                    weights=query.weights,
-                    graph=query.graph,
-                    boosts=query.boosts,
-                )
+            found = await asking.answer(
+                each.asked,
+                kinds=query.kinds,
+                filters=query.filters,
+                limit=query.limit or 10,
+                weights=query.weights,
+                graph=query.graph,
+                boosts=query.boosts,
             )
         except MoothillError as error:
             raise _numbered(error, number) from None
+        asked_for = seen(
+            text=query.text,
+            vector=query.vector,
+            kinds=query.kinds,
+            filters=query.filters,
+            limit=query.limit or 10,
+            graph=query.graph,
+        )
+        results.append(noted(executor, found, asked_for))
     return ManyResults(results=results)

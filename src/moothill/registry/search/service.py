@@ -121,7 +121,8 @@ class Search(Service, group="search"):
         )
         if evidence:
             found = await proving.with_evidence(self.executor, found)
-        return noted(self.executor, found, seen(text=text, vector=vector, kinds=kinds, filters=filters, limit=limit))
+        asked_for = seen(text=text, vector=vector, kinds=kinds, filters=filters, limit=limit, graph=graph)
+        return noted(self.executor, found, asked_for)
 
     @find.prepare
     async def _prepare_find(
@@ -157,7 +158,7 @@ class Search(Service, group="search"):
         shared: Annotated[SearchQuery | None, Field(description="What a query leaves out is taken from here.")] = None,
     ) -> ManyResults:
         """Find what fits each of many descriptions, in one transaction; a bad one is told by its number, from 0."""
-        return await many.answer(context().prepared)
+        return await many.answer(self.executor, context().prepared)
 
     @find_many.prepare
     async def _prepare_find_many(

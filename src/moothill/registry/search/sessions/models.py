@@ -47,7 +47,6 @@ class Seen:
     graph_ms: float | None = None
     nodes_visited: int = 0
     edges_traversed: int = 0
-    max_hops_reached: int = 0
 
 
 class SearchSession(_Frozen):

@@ -22,7 +22,7 @@ from ....kernel.events import dumps
 from ....kernel.identifiers import uuid7
 from ....kernel.local import LocalExecutor, Runtime, entered
 from ....kernel.service import Executor
-from ..models import SearchFilters, SearchKind, SearchResults
+from ..models import SearchFilters, SearchGraph, SearchKind, SearchResults
 from . import rules
 from .models import Seen
 
@@ -163,9 +163,9 @@ def seen(
     vector: Sequence[float] | None = None,
     kinds: list[SearchKind] | None = None,
     filters: SearchFilters | None = None,
-    **more: Any,
+    graph: SearchGraph | None = None,
 ) -> Seen:
-    """What is noted of a call of `search.find`; `more` are further fields of `Seen`, such as `hops`."""
+    """What is noted of a search beside its answer."""
     return Seen(
         text=text,
         limit=limit,
@@ -173,7 +173,7 @@ def seen(
         kinds=kinds,
         minimum_confidence=None if filters is None else filters.minimum_confidence,
         filters=[] if filters is None else sorted(filters.model_dump(exclude_none=True)),
-        **more,
+        hops=0 if graph is None else graph.hops,
     )
 
 
@@ -207,7 +207,7 @@ def noted(executor: Executor, found: SearchResults, asked: Seen) -> SearchResult
             "graph_ms": asked.graph_ms,
             "nodes_visited": asked.nodes_visited,
             "edges_traversed": asked.edges_traversed,
-            "max_hops_reached": asked.max_hops_reached,
+            "max_hops_reached": max((hit.why.reach.hops for hit in found.hits if hit.why.reach is not None), default=0),
             "model": found.model,
             "exact": found.exact,
             "actor_id": call.actor.id,
