@@ -59,7 +59,7 @@ async def test_every_place_that_names_actors_knows_the_same_kinds(server: Embedd
     for model in (Identity, Access, AuditEntry, TakenJob):
         assert set(get_args(model.model_fields["actor_kind"].annotation)) == every, model
     assert set(get_args(ApiKey.model_fields["actor_kind"].annotation)) == holders
-    wanted = {"events": every, "access_log": every, "jobs": every, "api_keys": holders}
+    wanted = {"events": every, "access_log": every, "jobs": every, "search_sessions": every, "api_keys": holders}
     async with await psycopg.AsyncConnection.connect(server.dsn("admin", DATABASE)) as admin:
         found = await admin.execute(
             "select c.conrelid::regclass::text, pg_get_constraintdef(c.oid) from pg_constraint c "

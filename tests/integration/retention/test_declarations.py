@@ -11,6 +11,7 @@ KEPT = {
     "tenant_privacy": "one row for each tenant",
     "embedding_moves": "goes when the copy that it is for is done",
     "embedding_placements": "one row for each embedding model",
+    "search_vocabulary": "the words of what can be found; a sweeper takes out those that nothing holds any more",
 }
 
 

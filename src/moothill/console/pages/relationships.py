@@ -90,6 +90,6 @@ def _row(visit: Visit, edge: Edge, nodes: Mapping[str, Node]) -> dict[str, Any]:
 
 
 SCREEN = Screen(
-    "/relationships", "Relationships", build, icon="o_hub", section="Society", key="n",
+    "/relationships", "Relationships", build, icon="o_hub", section="Society", key="w",
     needs=("graph.map", "graph.neighbourhood"), words="graph network edges connections",
 )  # fmt: skip
