@@ -188,7 +188,7 @@ async def worded_question(
     if text is None:
         return await question(executor, text=None, vector=vector, mode=mode)
     line = worded(text)
-    if line.without and not (line.meaning.strip() or vector):
+    if line.only_leaves_out and not vector:
         raise QueryMissing("The text says only what to leave out; say what to look for.", field="text")
     asked = await question(executor, text=line.meaning, vector=vector, mode=mode, made=made)
     if line.conditions is None:

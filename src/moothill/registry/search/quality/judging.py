@@ -89,8 +89,15 @@ async def judge(
     Raises:
         JudgementsRefused: some lines are not sound, or name items that cannot be found; each is named.
     """
-    sound: list[tuple[int, NewJudgement]] = context().prepared[0]
+    read: list[tuple[int, NewJudgement]] = context().prepared[0]
     problems: list[JudgementProblem] = list(context().prepared[1])
+    lines = len(read) + len(problems)
+    sound: list[tuple[int, NewJudgement]] = []
+    for line, each in read:
+        if (fault := rules.fault(each.query, each.item)) is not None:
+            problems.append(JudgementProblem(line=line, problem=fault))
+        else:
+            sound.append((line, each))
     named = await _named([each.item for _, each in sound])
     queries: dict[bytes, _Query] = {}
     for line, each in sound:
@@ -103,7 +110,7 @@ async def judge(
     problems.sort(key=lambda each: each.line)
     if problems and not (skip_bad or dry_run):
         raise JudgementsRefused(
-            f"{len(problems)} of {len(sound)} judgements are not sound; the first: line {problems[0].line}, "
+            f"{len(problems)} of {lines} judgements are not sound; the first: line {problems[0].line}, "
             f"{problems[0].problem}. Mend them, or pass over them with skip_bad.",
             field="content",
             problems=[each.model_dump() for each in problems[:_PROBLEMS]],
@@ -220,7 +227,7 @@ async def derive_judgements(
     queries: dict[bytes, _Query] = {}
     for digest, said in by_query.items():
         found = words.get(digest)
-        if found is None or not (grades := rules.grades(said, least)):
+        if found is None or rules.fault(found.query_text) or not (grades := rules.grades(said, least)):
             continue
         query = queries.setdefault(likeness(found.query_text), _Query(found.query_text, found.kinds))
         query.grades |= grades
