@@ -154,6 +154,12 @@ async def test_pictures_have_places_and_the_relationships_among_their_agents(moo
     assert await moot.graph.map(limit=10) == whole
 
 
+async def test_a_picture_of_everybody_says_of_nothing_that_it_was_left_out(moot: Moot) -> None:
+    await settle(moot, 3, [Plain(n, n + 1, TYPES[0], False, 90, 100) for n in range(2)])
+    assert not (await moot.graph.map(limit=3)).truncated
+    assert (await moot.graph.map(limit=2)).truncated
+
+
 async def test_a_walk_stays_in_its_tenant(moot: Moot, other: Moot, server: EmbeddedServer) -> None:
     """A22, A23: other tenants' agents and edges are neither reached nor named, whatever ids are given."""
     edges = [Plain(n, n + 1, TYPES[0], False, 90, 100) for n in range(3)]
