@@ -62,7 +62,7 @@ async def test_seeds_are_expanded_together_each_agent_by_its_best_score(
     wanted = distances(edges, seeds, 3, by_strength=True)
     assert {row[0] for row in rows} == {ids[n] for n in wanted}
     assert len(rows) == len(wanted)
-    for agent, hop, parent, seed_id, relationship, kind, confidence, score in rows:
+    for agent, hop, parent, seed_id, relationship, kind, confidence, score, _ in rows:
         expected_hop, worth, _ = wanted[ids.index(agent)]
         assert (hop, score) == (expected_hop, pytest.approx(worth / (hop + 1)))
         assert (parent is None) == (relationship is None) == (kind is None) == (hop == 0)

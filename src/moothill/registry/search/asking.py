@@ -28,11 +28,12 @@ from .models import (
     SearchWeights,
 )
 from .providers import Providers, providers_of
-from .rows import FoundRow
+from .rows import FoundRow, Walked
 from .statements import sql
 from .wording import corrected, corrections, worded
 
 __all__ = [
+    "Answer",
     "Made",
     "QueryMissing",
     "UnknownAgent",
@@ -48,6 +49,7 @@ T = TypeVar("T")
 
 _NO_FILTERS = SearchFilters()
 _SAME_WEIGHTS = SearchWeights()
+_NOT_WALKED = Walked()
 _FILTERS = ("kinds", "status", "tags", "confidence", "agent")
 
 
@@ -196,6 +198,14 @@ async def worded_question(
     return replace(asked, text=None if asked.text is None else line.words, conditions=line.conditions)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found, and what a walk along relationships looked at for it."""
+
+    results: SearchResults
+    walked: Walked
+
+
 async def answer(
     asked: Question,
     *,
@@ -208,7 +218,7 @@ async def answer(
     graph: SearchGraph | None = None,
     boosts: SearchBoosts | None = None,
     facets: bool = False,
-) -> SearchResults:
+) -> Answer:
     """What is found, in the caller's transaction.
 
     Args:
@@ -261,7 +271,7 @@ async def answer(
         _transaction().follow_up()
         asked_for = {name: given[name] for name in (*_FILTERS, "more")}
         counted = hits.facets_of(await sql.facets(text=found.words, most=rules.COUNTED, **asked_for), rules.COUNTED)
-    return SearchResults(
+    results = SearchResults(
         hits=hits.hits_of(found.rows, found.made),
         mode=mode,
         model=asked.model,
@@ -272,6 +282,7 @@ async def answer(
         notes=notes,
         facets=counted,
     )
+    return Answer(results, (found.rows[0].walked if found.rows else None) or _NOT_WALKED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,18 @@ from pydantic import BaseModel, ConfigDict
 
 from .models import Guesses, Place, PlacementState, SearchKind, VectorState
 
-__all__ = ["EmbeddableText", "FacetRow", "FoundRow", "ModelUse", "Promotion"]
+__all__ = ["EmbeddableText", "FacetRow", "FoundRow", "ModelUse", "Promotion", "Walked"]
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+class Walked(_Frozen):
+    """What a search looked at along relationships."""
+
+    agents: int = 0
+    relationships: int = 0
 
 
 class FoundRow(_Frozen):
@@ -45,6 +52,7 @@ class FoundRow(_Frozen):
     graph_rank: int | None = None
     reach: dict[str, Any] | None = None
     boost: dict[str, Any] | None = None
+    walked: Walked | None = None
 
 
 class FacetRow(_Frozen):

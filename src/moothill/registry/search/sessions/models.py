@@ -32,7 +32,8 @@ class Seen:
         minimum_confidence: least confidence asked for.
         filters: names of the filters that were given.
         hops: most steps along relationships.
-        vector_ms: milliseconds of the search by vector; None where it was not timed by itself. Likewise the others.
+        nodes_visited: agents that the walk along them looked at.
+        edges_traversed: relationships that it looked at.
     """
 
     text: str | None
@@ -42,9 +43,6 @@ class Seen:
     minimum_confidence: Decimal | None = None
     filters: list[str] = field(default_factory=list)
     hops: int = 0
-    vector_ms: float | None = None
-    text_ms: float | None = None
-    graph_ms: float | None = None
     nodes_visited: int = 0
     edges_traversed: int = 0
 

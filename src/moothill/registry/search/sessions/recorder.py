@@ -23,6 +23,7 @@ from ....kernel.identifiers import uuid7
 from ....kernel.local import LocalExecutor, Runtime, entered
 from ....kernel.service import Executor
 from ..models import SearchFilters, SearchGraph, SearchKind, SearchResults
+from ..rows import Walked
 from . import rules
 from .models import Seen
 
@@ -164,6 +165,7 @@ def seen(
     kinds: list[SearchKind] | None = None,
     filters: SearchFilters | None = None,
     graph: SearchGraph | None = None,
+    walked: Walked,
 ) -> Seen:
     """What is noted of a search beside its answer."""
     return Seen(
@@ -174,6 +176,8 @@ def seen(
         minimum_confidence=None if filters is None else filters.minimum_confidence,
         filters=[] if filters is None else sorted(filters.model_dump(exclude_none=True)),
         hops=0 if graph is None else graph.hops,
+        nodes_visited=walked.agents,
+        edges_traversed=walked.relationships,
     )
 
 
@@ -202,9 +206,10 @@ def noted(executor: Executor, found: SearchResults, asked: Seen) -> SearchResult
             "hits": [hit.id for hit in found.hits[:_HITS]],
             "execution_ms": round(timing.embedding_ms + timing.database_ms, 3),
             "embedding_ms": timing.embedding_ms,
-            "vector_ms": timing.database_ms if found.mode == "vector" else asked.vector_ms,
-            "text_ms": timing.database_ms if found.mode == "text" else asked.text_ms,
-            "graph_ms": asked.graph_ms,
+            "vector_ms": timing.database_ms if found.mode == "vector" and not asked.hops else None,
+            "text_ms": timing.database_ms if found.mode == "text" and not asked.hops else None,
+            # One statement does all three, so none has a time of its own beside another.
+            "graph_ms": None,
             "nodes_visited": asked.nodes_visited,
             "edges_traversed": asked.edges_traversed,
             "max_hops_reached": max((hit.why.reach.hops for hit in found.hits if hit.why.reach is not None), default=0),
