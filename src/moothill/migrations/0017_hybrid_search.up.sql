@@ -574,7 +574,7 @@ create function moothill.search_find(
                  agent_id uuid, agent_key text, agent_title text, score float8, text_rank bigint, text_score float8,
                  words text[], vector_rank bigint, similarity float8, through_id uuid, through_kind text,
                  through_title text, through_body text, vector text, exact boolean, guesses jsonb,
-                 graph_rank bigint, reach jsonb, boost jsonb, walked jsonb)
+                 graph_rank bigint, reach jsonb, boost jsonb, measured jsonb)
   language plpgsql volatile security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -601,7 +601,9 @@ declare
   worth float8[];
   reached_hits uuid[];
   reached jsonb[];
-  looked_at jsonb;
+  walked jsonb;
+  began timestamptz;
+  measured jsonb := '{}';
   hits uuid[];
   scores float8[];
   text_places bigint[];
@@ -647,8 +649,10 @@ begin
     end loop;
   end if;
   if asked is not null then
+    began := clock_timestamp();
     select * into word_hits, word_items, word_scores, counts
     from moothill.search_text(tenant, asked, factors, lift, kinds, states, tags, lowest, owner, must, without, depth, common);
+    measured := jsonb_build_object('text_ms', 1000 * extract(epoch from clock_timestamp() - began));
     if 0 = any(counts) then
       -- A word of which no form is found may be a slip; its neighbours are told, and the caller asks again.
       alike := moothill.search_guess(tenant, (
@@ -657,8 +661,10 @@ begin
     end if;
   end if;
   if meant is not null then
+    began := clock_timestamp();
     select * into near_hits, near_items, near, all_exact
     from moothill.search_vector(tenant, wanted_model, meant, lift, kinds, states, tags, lowest, owner, must, without, depth, few);
+    measured := measured || jsonb_build_object('vector_ms', 1000 * extract(epoch from clock_timestamp() - began));
   end if;
 
   if more ? 'hops' then
@@ -679,11 +685,13 @@ begin
       group by i.agent_id
     ) s;
     if seeds is not null then
-      select * into reached_hits, reached, looked_at
+      began := clock_timestamp();
+      select * into reached_hits, reached, walked
       from moothill.search_reach(
         tenant, seeds, worth, lift, kinds, states, tags, lowest, owner, must, without, depth, (more ->> 'hops')::integer,
         case when more ? 'types' then array(select jsonb_array_elements_text(more -> 'types')) end,
         (more ->> 'surest')::numeric);
+      measured := measured || walked || jsonb_build_object('graph_ms', 1000 * extract(epoch from clock_timestamp() - began));
     end if;
   end if;
 
@@ -772,7 +780,7 @@ begin
            case when waiting and exists (select from moothill.embedding_queue q where q.tenant_id = tenant
                                          and q.model = wanted_model and q.item_id = h.id) then 'pending'
                 else 'fresh' end,
-           coalesce(all_exact, true), null::jsonb, null::bigint, null::jsonb, null::jsonb, null::jsonb
+           coalesce(all_exact, true), null::jsonb, null::bigint, null::jsonb, null::jsonb, measured
     from unnest(near_hits, near) with ordinality as f (hit, similarity, place)
     join moothill.search_items h on h.tenant_id = tenant and h.id = f.hit
     left join moothill.search_items a on a.tenant_id = tenant and a.id = nullif(h.agent_id, h.id)
@@ -799,7 +807,7 @@ begin
                       where p.tenant_id = tenant and p.id = (f.reach ->> 'parent')::uuid),
            'seed', (select jsonb_build_object('id', p.id, 'agent_id', p.key, 'name', p.title) from moothill.search_items p
                     where p.tenant_id = tenant and p.id = (f.reach ->> 'seed')::uuid)) end,
-         f.boost, looked_at
+         f.boost, measured
   from unnest(hits, scores, word_items, word_scores, text_places, near_items, near, vector_places, graph_places, reaches, boosts)
     with ordinality as f (hit, score, said_item, text_score, text_place, close_item, similarity, vector_place, graph_place,
                           reach, boost, number)

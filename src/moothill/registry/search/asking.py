@@ -28,7 +28,8 @@ from .models import (
     SearchWeights,
 )
 from .providers import Providers, providers_of
-from .rows import FoundRow, Walked
+from .rows import FoundRow
+from .sessions.models import Measured
 from .statements import sql
 from .wording import corrected, corrections, worded
 
@@ -49,7 +50,6 @@ T = TypeVar("T")
 
 _NO_FILTERS = SearchFilters()
 _SAME_WEIGHTS = SearchWeights()
-_NOT_WALKED = Walked()
 _FILTERS = ("kinds", "status", "tags", "confidence", "agent")
 
 
@@ -200,10 +200,10 @@ async def worded_question(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found, and what a walk along relationships looked at for it."""
+    """What was found, and what was measured of it."""
 
     results: SearchResults
-    walked: Walked
+    measured: Measured
 
 
 async def answer(
@@ -282,7 +282,11 @@ async def answer(
         notes=notes,
         facets=counted,
     )
-    return Answer(results, (found.rows[0].walked if found.rows else None) or _NOT_WALKED)
+    if found.rows:
+        return Answer(results, found.rows[0].measured)
+    # No row tells its parts; a search in one way has one part.
+    parts = {f"{mode}_ms": results.timing.database_ms} if mode != "hybrid" and not is_wide else {}
+    return Answer(results, Measured.model_validate(parts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ async def answer(executor: Executor, prepared: Sequence[Prepared]) -> ManyResult
             filters=query.filters,
             limit=query.limit or 10,
             graph=query.graph,
-            walked=told.walked,
+            measured=told.measured,
         )
         results.append(noted(executor, told.results, asked_for))
     return ManyResults(results=results)

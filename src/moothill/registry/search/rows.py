@@ -8,19 +8,13 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from .models import Guesses, Place, PlacementState, SearchKind, VectorState
+from .sessions.models import Measured
 
-__all__ = ["EmbeddableText", "FacetRow", "FoundRow", "ModelUse", "Promotion", "Walked"]
+__all__ = ["EmbeddableText", "FacetRow", "FoundRow", "ModelUse", "Promotion"]
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
-
-
-class Walked(_Frozen):
-    """What a search looked at along relationships."""
-
-    agents: int = 0
-    relationships: int = 0
 
 
 class FoundRow(_Frozen):
@@ -52,7 +46,7 @@ class FoundRow(_Frozen):
     graph_rank: int | None = None
     reach: dict[str, Any] | None = None
     boost: dict[str, Any] | None = None
-    walked: Walked | None = None
+    measured: Measured
 
 
 class FacetRow(_Frozen):

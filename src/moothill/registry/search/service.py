@@ -121,7 +121,7 @@ class Search(Service, group="search"):
         )
         found = await proving.with_evidence(self.executor, told.results) if evidence else told.results
         asked_for = seen(
-            text=text, vector=vector, kinds=kinds, filters=filters, limit=limit, graph=graph, walked=told.walked
+            text=text, vector=vector, kinds=kinds, filters=filters, limit=limit, graph=graph, measured=told.measured
         )
         return noted(self.executor, found, asked_for)
 

@@ -16,8 +16,10 @@ from ....kernel.identifiers import NOBODY, uuid7
 from ....kernel.operation import Plan, operation
 from ....kernel.paging import Cursor, Page, PageSize, decode_cursor
 from ....kernel.service import Service
+from ....kernel.signature import check_plain
 from ....kernel.texts import id_of
 from ..sessions.rules import likeness
+from ..wording import worded
 from . import rules
 from .models import (
     DerivedJudgements,
@@ -94,7 +96,7 @@ async def judge(
     lines = len(read) + len(problems)
     sound: list[tuple[int, NewJudgement]] = []
     for line, each in read:
-        if (fault := rules.fault(each.query, each.item)) is not None:
+        if (fault := _fault(each.query, each.item)) is not None:
             problems.append(JudgementProblem(line=line, problem=fault))
         else:
             sound.append((line, each))
@@ -144,6 +146,16 @@ async def _read(
         return list(enumerate(judgements, 1)), []
     context().progress(0, None, "reading")
     return await asyncio.to_thread(rules.read_judgements, content or "")
+
+
+def _fault(query: str, item: str = "") -> str | None:
+    """Why a query cannot be asked, or an item not be looked up; one such query would stop every evaluation."""
+    try:
+        check_plain({"query": query, "item": item})
+        line = worded(query)
+    except Invalid as error:
+        return error.message
+    return "query: it says only what to leave out; say what to look for" if line.only_leaves_out else None
 
 
 async def _named(references: Sequence[str]) -> dict[str, UUID]:
@@ -227,7 +239,7 @@ async def derive_judgements(
     queries: dict[bytes, _Query] = {}
     for digest, said in by_query.items():
         found = words.get(digest)
-        if found is None or rules.fault(found.query_text) or not (grades := rules.grades(said, least)):
+        if found is None or _fault(found.query_text) or not (grades := rules.grades(said, least)):
             continue
         query = queries.setdefault(likeness(found.query_text), _Query(found.query_text, found.kinds))
         query.grades |= grades

@@ -12,16 +12,12 @@ from typing import TypeVar
 import orjson
 from pydantic import ValidationError
 
-from ....kernel.errors import Invalid
-from ....kernel.signature import check_plain
-from ..wording import worded
 from .models import JudgementProblem, NewJudgement, Verdict
 
 __all__ = [
     "DEPTH",
     "MOST",
     "dcg",
-    "fault",
     "grade",
     "grades",
     "ndcg",
@@ -92,16 +88,6 @@ def grades(said: Mapping[T, Sequence[int]], least: int = 1) -> dict[T, int]:
     not have been looked at.
     """
     return {item: math.floor(sum(each) / len(each) + 0.5) for item, each in said.items() if len(each) >= least}
-
-
-def fault(query: str, item: str = "") -> str | None:
-    """Why a query cannot be asked, or an item not be looked up; one such query would stop every evaluation."""
-    try:
-        check_plain({"query": query, "item": item})
-        line = worded(query)
-    except Invalid as error:
-        return error.message
-    return "query: it says only what to leave out; say what to look for" if line.only_leaves_out else None
 
 
 def read_judgements(content: str) -> tuple[list[tuple[int, NewJudgement]], list[JudgementProblem]]:
