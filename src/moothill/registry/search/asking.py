@@ -282,11 +282,9 @@ async def answer(
         notes=notes,
         facets=counted,
     )
-    if found.rows:
-        return Answer(results, found.rows[0].measured)
-    # No row tells its parts; a search in one way has one part.
+    # Without a row the parts are not known; a search in one way has one part.
     parts = {f"{mode}_ms": results.timing.database_ms} if mode != "hybrid" and not is_wide else {}
-    return Answer(results, Measured.model_validate(parts))
+    return Answer(results, found.rows[0].measured if found.rows else Measured.model_validate(parts))
 
 
 @dataclass(frozen=True, slots=True)
