@@ -81,7 +81,7 @@ comment on column moothill.agent_relationships.strength is 'How strong the conne
 comment on column moothill.agent_relationships.cooccurrence_count is 'Times the two were seen together so.';
 comment on column moothill.agent_relationships.mutual_information is 'Mutual information of the two ends over co-occurrences of this type, bits; a job computes it.';
 comment on column moothill.agent_relationships.pointwise_mutual_information is 'Pointwise mutual information of the two ends, bits; above 0: together more often than by chance. A job computes it.';
-comment on column moothill.agent_relationships.measured_at is 'When the two were computed.';
+comment on column moothill.agent_relationships.measured_at is 'When a computation last changed the two.';
 comment on column moothill.agent_relationships.extraction_context is 'What it was found in, in prose.';
 comment on column moothill.agent_relationships.metadata is 'What else its source said.';
 comment on column moothill.agent_relationships.first_observed_at is 'When it was first seen.';

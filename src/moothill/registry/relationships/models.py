@@ -98,7 +98,7 @@ class Relationship(_Frozen):
     pointwise_mutual_information: float | None = Field(
         None, description="Pointwise mutual information, bits; above 0: together more often than by chance."
     )
-    measured_at: datetime | None = Field(None, description="When these two were computed.")
+    measured_at: datetime | None = Field(None, description="When a computation last changed these two.")
     extraction_context: str = Field(description="What it was found in, in prose.")
     metadata: JsonObject = Field(description="What else its source said.")
     first_observed_at: datetime = Field(description="When it was first seen.")
