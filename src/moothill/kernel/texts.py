@@ -7,12 +7,13 @@ character (a terminal, a log or a diagram would obey it); prose may have line br
 import math
 import re
 import unicodedata
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
 __all__ = [
     "AgentReference",
@@ -22,6 +23,7 @@ __all__ = [
     "Line",
     "LineOrNothing",
     "LongName",
+    "Moment",
     "Prose",
     "Share",
     "canonical",
@@ -73,6 +75,14 @@ def _small_enough(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _in_utc(value: datetime) -> datetime:
+    """Refuse `9999-12-31T23:59:59-12:00`: the database keeps it, and nobody could read its row any more."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside of the years 1 to 9999, by UTC") from None
+
+
 Share = Annotated[Decimal, Field(ge=0, le=1, max_digits=5, decimal_places=4), BeforeValidator(_plain)]
 Hundredths = Annotated[Decimal, Field(ge=0, le=1, max_digits=3, decimal_places=2), BeforeValidator(without_exponent)]
 AgentReference = Annotated[
@@ -80,6 +90,7 @@ AgentReference = Annotated[
     BeforeValidator(lambda value: str(value) if isinstance(value, UUID) else value),
     Field(min_length=1, max_length=255, description="Its own key (`agent_id`) or its id.", examples=["alderman"]),
 ]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_small_enough)]
 
 

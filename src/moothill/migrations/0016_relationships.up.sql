@@ -81,7 +81,7 @@ comment on column moothill.agent_relationships.strength is 'How strong the conne
 comment on column moothill.agent_relationships.cooccurrence_count is 'Times the two were seen together so.';
 comment on column moothill.agent_relationships.mutual_information is 'Mutual information of the two ends over co-occurrences of this type, bits; a job computes it.';
 comment on column moothill.agent_relationships.pointwise_mutual_information is 'Pointwise mutual information of the two ends, bits; above 0: together more often than by chance. A job computes it.';
-comment on column moothill.agent_relationships.measured_at is 'When the two were computed.';
+comment on column moothill.agent_relationships.measured_at is 'When a computation last changed the two.';
 comment on column moothill.agent_relationships.extraction_context is 'What it was found in, in prose.';
 comment on column moothill.agent_relationships.metadata is 'What else its source said.';
 comment on column moothill.agent_relationships.first_observed_at is 'When it was first seen.';
@@ -270,18 +270,18 @@ grant execute on function moothill.graph_walk(uuid, uuid[], float8[], integer, t
 create function moothill.graph_expand(tenant uuid, seeds uuid[], weights float8[], hops integer, types text[],
                                       lowest numeric, fan integer, most integer)
   returns table (agent_id uuid, hop integer, parent_id uuid, seed_id uuid, relationship_id uuid, type text,
-                 confidence float8, score float8)
+                 confidence float8, score float8, seen bigint)
   language plpgsql stable security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 begin
   perform mt.same_tenant(tenant);
   return query
-  select u.agent, u.hop, u.parent, u.origin, u.edge, u.kind, u.sure, u.worth / (u.hop + 1)
+  select u.agent, u.hop, u.parent, u.origin, u.edge, u.kind, u.sure, u.worth / (u.hop + 1), w.seen
   from moothill.graph_walk(tenant, seeds, weights, hops, types, lowest, true, true, true, fan, most) w
   cross join lateral unnest(w.agents, w.hop_of, w.parents, w.origins, w.edges, w.kinds, w.sure, w.worth)
     as u (agent, hop, parent, origin, edge, kind, sure, worth);
 end $$;
 comment on function moothill.graph_expand(uuid, uuid[], float8[], integer, text[], numeric, integer, integer) is
-  'Breadth first from several weighted agents at once, edges taken both ways: each agent at its least hop, by its best score, which is the weight of its seed times confidence and strength of every edge, over the hop and one.';
+  'Breadth first from several weighted agents at once, edges taken both ways: each agent at its least hop, by its best score, which is the weight of its seed times confidence and strength of every edge, over the hop and one; in each row, how many edges were looked at in all.';
 select mt.lend('moothill.graph_expand(uuid, uuid[], float8[], integer, text[], numeric, integer, integer)'::regprocedure,
                'moothill_search');
 

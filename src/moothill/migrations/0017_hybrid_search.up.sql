@@ -514,19 +514,24 @@ grant execute on function moothill.search_vector(uuid, text, public.halfvec, boo
 create function moothill.search_reach(
   tenant uuid, seeds uuid[], worth float8[], lift boolean, kinds text[], states text[], tags text[], lowest numeric,
   agent uuid, must tsquery, without tsquery, size integer, hops integer, types text[], surest numeric)
-  returns table (hits uuid[], reaches jsonb[])
+  returns table (hits uuid[], reaches jsonb[], walked jsonb)
   language plpgsql stable as $$
 declare
   with_agents boolean := lift or kinds is null or 'agent' = any(kinds);
   with_others boolean := not lift and kinds is not null and kinds <> '{agent}';
 begin
-  select array_agg(f.hit), array_agg(f.reach) into hits, reaches
+  with r as materialized (
+    select * from moothill.graph_expand(tenant, seeds, worth, hops, types, surest, 30, 300)
+  )
+  select array_agg(f.hit), array_agg(f.reach),
+         (select jsonb_build_object('agents', count(*), 'relationships', max(e.seen)) from r e)
+    into hits, reaches, walked
   from (
     select o.hit,
            jsonb_build_object('hop', r.hop, 'parent', r.parent_id, 'seed', r.seed_id, 'relationship', r.relationship_id,
                               'type', r.type, 'confidence', round(r.confidence::numeric, 4),
                               'score', round(r.score::numeric, 6)) as reach
-    from moothill.graph_expand(tenant, seeds, worth, hops, types, surest, 30, 300) r
+    from r
     cross join lateral (
       select i.id as hit, 0 as place
       from moothill.search_items i
@@ -555,7 +560,7 @@ begin
   return next;
 end $$;
 comment on function moothill.search_reach(uuid, uuid[], float8[], boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer, text[], numeric) is
-  'What is reached from the agents of the best hits over relationships: the agents, and of other kinds the three surest items of each, if they pass the filters.';
+  'What is reached from the agents of the best hits over relationships: the agents, and of other kinds the three surest items of each, if they pass the filters; and how many agents and relationships were looked at for it.';
 grant execute on function moothill.search_reach(uuid, uuid[], float8[], boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer, text[], numeric) to moothill_search;
 -- What boosts look at.
 create policy search_rows on moothill.agents for select to moothill_search using (true);
@@ -569,7 +574,7 @@ create function moothill.search_find(
                  agent_id uuid, agent_key text, agent_title text, score float8, text_rank bigint, text_score float8,
                  words text[], vector_rank bigint, similarity float8, through_id uuid, through_kind text,
                  through_title text, through_body text, vector text, exact boolean, guesses jsonb,
-                 graph_rank bigint, reach jsonb, boost jsonb)
+                 graph_rank bigint, reach jsonb, boost jsonb, measured jsonb)
   language plpgsql volatile security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -596,6 +601,9 @@ declare
   worth float8[];
   reached_hits uuid[];
   reached jsonb[];
+  walked jsonb;
+  began timestamptz;
+  measured jsonb := '{}';
   hits uuid[];
   scores float8[];
   text_places bigint[];
@@ -641,8 +649,10 @@ begin
     end loop;
   end if;
   if asked is not null then
+    began := clock_timestamp();
     select * into word_hits, word_items, word_scores, counts
     from moothill.search_text(tenant, asked, factors, lift, kinds, states, tags, lowest, owner, must, without, depth, common);
+    measured := jsonb_build_object('text_ms', 1000 * extract(epoch from clock_timestamp() - began));
     if 0 = any(counts) then
       -- A word of which no form is found may be a slip; its neighbours are told, and the caller asks again.
       alike := moothill.search_guess(tenant, (
@@ -651,8 +661,10 @@ begin
     end if;
   end if;
   if meant is not null then
+    began := clock_timestamp();
     select * into near_hits, near_items, near, all_exact
     from moothill.search_vector(tenant, wanted_model, meant, lift, kinds, states, tags, lowest, owner, must, without, depth, few);
+    measured := measured || jsonb_build_object('vector_ms', 1000 * extract(epoch from clock_timestamp() - began));
   end if;
 
   if more ? 'hops' then
@@ -673,11 +685,13 @@ begin
       group by i.agent_id
     ) s;
     if seeds is not null then
-      select * into reached_hits, reached
+      began := clock_timestamp();
+      select * into reached_hits, reached, walked
       from moothill.search_reach(
         tenant, seeds, worth, lift, kinds, states, tags, lowest, owner, must, without, depth, (more ->> 'hops')::integer,
         case when more ? 'types' then array(select jsonb_array_elements_text(more -> 'types')) end,
         (more ->> 'surest')::numeric);
+      measured := measured || walked || jsonb_build_object('graph_ms', 1000 * extract(epoch from clock_timestamp() - began));
     end if;
   end if;
 
@@ -766,7 +780,7 @@ begin
            case when waiting and exists (select from moothill.embedding_queue q where q.tenant_id = tenant
                                          and q.model = wanted_model and q.item_id = h.id) then 'pending'
                 else 'fresh' end,
-           coalesce(all_exact, true), null::jsonb, null::bigint, null::jsonb, null::jsonb
+           coalesce(all_exact, true), null::jsonb, null::bigint, null::jsonb, null::jsonb, measured
     from unnest(near_hits, near) with ordinality as f (hit, similarity, place)
     join moothill.search_items h on h.tenant_id = tenant and h.id = f.hit
     left join moothill.search_items a on a.tenant_id = tenant and a.id = nullif(h.agent_id, h.id)
@@ -793,7 +807,7 @@ begin
                       where p.tenant_id = tenant and p.id = (f.reach ->> 'parent')::uuid),
            'seed', (select jsonb_build_object('id', p.id, 'agent_id', p.key, 'name', p.title) from moothill.search_items p
                     where p.tenant_id = tenant and p.id = (f.reach ->> 'seed')::uuid)) end,
-         f.boost
+         f.boost, measured
   from unnest(hits, scores, word_items, word_scores, text_places, near_items, near, vector_places, graph_places, reaches, boosts)
     with ordinality as f (hit, score, said_item, text_score, text_place, close_item, similarity, vector_place, graph_place,
                           reach, boost, number)

@@ -65,7 +65,7 @@ comment on column moothill.search_sessions.result_count is 'Hits that came back.
 comment on column moothill.search_sessions.hits is 'Their ids, best first.';
 comment on column moothill.search_sessions.execution_ms is 'Milliseconds in all: embedding, database and the way there and back.';
 comment on column moothill.search_sessions.embedding_ms is 'Milliseconds for the vector of the query.';
-comment on column moothill.search_sessions.vector_ms is 'Milliseconds of the search by vector; null where it was not timed by itself.';
+comment on column moothill.search_sessions.vector_ms is 'Milliseconds of the search by vector; null where there was none, and where several parts found nothing together.';
 comment on column moothill.search_sessions.text_ms is 'Milliseconds of the search by words; null likewise.';
 comment on column moothill.search_sessions.graph_ms is 'Milliseconds of the walk along relationships; null likewise.';
 comment on column moothill.search_sessions.nodes_visited is 'Agents that the walk visited.';

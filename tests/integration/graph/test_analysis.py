@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from moothill.database.embedded import EmbeddedServer
+from moothill.kernel.context import context
 from moothill.kernel.operation import Job
 from moothill.kernel.settings import Settings
 from moothill.moot import Moot
@@ -155,6 +156,27 @@ async def test_a_worker_that_did_not_compute_what_it_is_to_write_begins_anew(
     monkeypatch.setattr(analysing, "_BATCH", 4)
     assert (await ended(society, await society.graph.analyse())).state == "completed"
     assert len((await society.graph.centrality()).items) == 9
+
+
+async def test_of_an_agent_that_is_erased_meanwhile_nothing_is_written(
+    society: Moot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was computed before an erasure is not written after it."""
+    ids = await settle(society, 9, EDGES)
+    store = analysing._store
+
+    async def erased_first(finding: analysing.Finding, begin: int, end: int) -> None:
+        transaction = context().transaction
+        assert transaction is not None
+        await transaction.fetch(
+            "update moothill.agents set agent_id = 'erased-' || id where id = %(id)s", {"id": ids[8]}
+        )
+        await store(finding, begin, end)
+
+    monkeypatch.setattr(analysing, "_store", erased_first)
+    assert (await ended(society, await society.graph.analyse())).state == "completed"
+    shown = {each.id for each in (await society.graph.centrality()).items}
+    assert shown == set(ids[:8])
 
 
 async def test_of_nothing_an_analysis_is_empty(society: Moot) -> None:

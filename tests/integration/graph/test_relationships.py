@@ -335,3 +335,45 @@ async def test_edges_of_another_tenant_are_not_there(moot: Moot, other: Moot) ->
     assert isinstance(made.id, UUID)
     with pytest.raises(Conflict):
         await put(moot, "ada", "bela", directional=True)
+
+
+async def test_the_summary_pages_through_every_agent(moot: Moot) -> None:
+    """A page that begins at an agent that was shown already is no shorter for it."""
+    names = [f"a{number}" for number in range(8)]
+    await people(moot, *names)
+    for source, target in zip(names[::2], names[1::2], strict=True):
+        await put(moot, source, target)
+    shown: list[str] = []
+    cursor = None
+    while True:
+        page = await moot.relationships.summary(limit=2, cursor=cursor)
+        shown += [row.agent_id for row in page.items]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert shown == names
+
+
+async def test_of_one_edge_written_at_once_every_writer_is_told_that_it_stands(moot: Moot) -> None:
+    await people(moot, "ada", *(f"a{number}" for number in range(60)))
+    for number in range(60):
+        made = await asyncio.gather(*(put(moot, "ada", f"a{number}") for _ in range(6)), return_exceptions=True)
+        assert {type(each) for each in made} == {Relationship}, (number, made)
+
+
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
+async def test_a_time_that_nobody_could_read_again_is_refused(moot: Moot, when: str) -> None:
+    """By UTC it lies in the year 10000, or 1 BC: the database holds it, and every list with its row would fail."""
+    await people(moot, "ada", "bela")
+    edge: dict[str, Any] = {"source": "ada", "target": "bela", "type": "VALIDATES"}
+    observations: Any = [{**edge, "at": when}]
+    with pytest.raises(Invalid, match=r"observations\.0\.at: .*years 1 to 9999"):
+        await moot.relationships.observe(observations=observations)
+    for field in ("first_observed_at", "last_observed_at"):
+        details: Any = {field: when}
+        with pytest.raises(Invalid, match=rf"details\.{field}: .*years 1 to 9999"):
+            await put(moot, "ada", "bela", details=details)
+    await moot.agents.register(name="Cleo", agent_id="cleo", capabilities=["Reading"])
+    at: Any = when
+    with pytest.raises(Invalid, match=r"at: .*years 1 to 9999"):
+        await moot.capabilities.demonstrate(capability="Reading", agent="cleo", at=at)

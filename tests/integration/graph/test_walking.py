@@ -62,7 +62,7 @@ async def test_seeds_are_expanded_together_each_agent_by_its_best_score(
     wanted = distances(edges, seeds, 3, by_strength=True)
     assert {row[0] for row in rows} == {ids[n] for n in wanted}
     assert len(rows) == len(wanted)
-    for agent, hop, parent, seed_id, relationship, kind, confidence, score in rows:
+    for agent, hop, parent, seed_id, relationship, kind, confidence, score, _ in rows:
         expected_hop, worth, _ = wanted[ids.index(agent)]
         assert (hop, score) == (expected_hop, pytest.approx(worth / (hop + 1)))
         assert (parent is None) == (relationship is None) == (kind is None) == (hop == 0)
@@ -152,6 +152,12 @@ async def test_pictures_have_places_and_the_relationships_among_their_agents(moo
     assert len(whole.nodes) == 10 and whole.truncated and "Raise `limit`" in whole.message
     assert all(-1 <= place <= 1 for node in whole.nodes for place in (node.x, node.y))
     assert await moot.graph.map(limit=10) == whole
+
+
+async def test_a_picture_of_everybody_says_of_nothing_that_it_was_left_out(moot: Moot) -> None:
+    await settle(moot, 3, [Plain(n, n + 1, TYPES[0], False, 90, 100) for n in range(2)])
+    assert not (await moot.graph.map(limit=3)).truncated
+    assert (await moot.graph.map(limit=2)).truncated
 
 
 async def test_a_walk_stays_in_its_tenant(moot: Moot, other: Moot, server: EmbeddedServer) -> None:

@@ -176,3 +176,25 @@ async def test_judging_needs_its_scope_and_names_its_faults(zoo: Shelf) -> None:
         await zoo.moot.search.judge(judged_set="zoo")
     with pytest.raises(Invalid, match="judged_set"):
         await zoo.moot.search.judge(judged_set="Not A Name", judgements=[])
+
+
+@pytest.mark.parametrize(
+    ("query", "item", "named"),
+    [
+        ("a\x00b", "otter", "NUL"),
+        ("rivers", "ot\x00ter", "NUL"),
+        ("-rivers", "otter", "only what to leave out"),
+        (" ".join(f'"p{n}"' for n in range(11)), "otter", "11 phrases"),
+    ],
+)
+async def test_a_judged_query_that_cannot_be_asked_is_named_by_its_line(
+    zoo: Shelf, query: str, item: str, named: str
+) -> None:
+    """One of them would stop every evaluation of its set."""
+    sound = json.dumps({"query": "rivers", "item": "beaver", "grade": 3})
+    content = f"{sound}\n{json.dumps({'query': query, 'item': item, 'grade': 1})}"
+    with pytest.raises(JudgementsRefused, match=f"1 of 2 .* line 2, .*{named}"):
+        await zoo.moot.search.judge(judged_set="zoo", content=content)
+    report = await zoo.moot.search.judge(judged_set="zoo", content=content, skip_bad=True)
+    assert (report.stored, report.problems_total) == (1, 1)
+    assert (await zoo.moot.search.evaluate(judged_set="zoo", modes=["text"])).queries == 1

@@ -291,4 +291,7 @@ async def test_a_search_over_relationships_and_each_of_many_are_written_down(moo
     kept = {session.id: session for session in (await moot.search.sessions()).items}
     assert walked.session is not None
     assert (kept[walked.session].max_hops, kept[walked.session].max_hops_reached) == (3, 2)
+    assert kept[walked.session].graph_ms is not None and kept[walked.session].text_ms is not None
+    # From each end again: two at the second agent, one at the third.
+    assert (kept[walked.session].nodes_visited, kept[walked.session].edges_traversed) == (3, 4)
     assert [kept[each.session].query_text for each in many.results if each.session] == ["otters", "beavers"]

@@ -1,5 +1,7 @@
 """Tuning an index on the tenant's own data: measured against the exact answer, recommended, and set when told so."""
 
+from typing import Any
+
 import pytest
 
 from moothill.kernel.errors import Forbidden, Invalid, NotFound
@@ -67,6 +69,25 @@ async def test_an_effort_that_none_reaches_changes_nothing(shelf: Shelf, monkeyp
     assert (told.recommended, told.applied) == (None, False)
     assert "No effort that was measured" in told.notes[0]
     assert await effort(shelf) == before
+
+
+async def test_vectors_that_move_while_they_are_measured_leave_what_holds_of_every_query(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker takes a tenant's index away between two queries."""
+    await shelf.put_points(points(400, seed=25))
+    await shelf.arrange(100)
+    probe, asked = tuning.sql.probe, 0
+
+    async def moved(**given: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        rows = await probe(**given)
+        return rows if asked < 3 else rows[:1]
+
+    monkeypatch.setattr(tuning.sql, "probe", moved)
+    told = await shelf.search.tune(sample=5, efforts=[10], apply=True)
+    assert ([each.effort for each in told.settings], told.applied) == ([0], False)
 
 
 async def test_tuning_needs_its_scope_a_model_and_vectors(shelf: Shelf) -> None:

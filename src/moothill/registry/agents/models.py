@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from ...kernel.texts import JsonObject, Label, Line, LineOrNothing, LongName, Prose, Share
+from ...kernel.texts import JsonObject, Label, Line, LineOrNothing, LongName, Moment, Prose, Share
 
 AgentType = Literal["team-leader", "worker", "collaborator", "coordinator", "monitor", "specialist"]
 AgentStatus = Literal["active", "idle", "busy", "offline", "maintenance", "suspended"]
@@ -114,7 +114,7 @@ class NewSkill(_Input):
     name: SkillName
     proficiency: Proficiency = Field(0, description="0 to 10; 8 and above is expert.")
     experience_points: BigCount = Field(0, description="Experience points.")
-    last_practised_at: AwareDatetime | None = Field(None, description="Last practice.")
+    last_practised_at: Moment | None = Field(None, description="Last practice.")
 
 
 class Skill(_Frozen):
@@ -141,8 +141,8 @@ class AgentRecord(_Input):
     trust: Share = Field(Decimal("0.5"), description="Trust, 0 to 1.")
     consecutive_active_days: Count = Field(0, description="Length of the current streak, days.")
     total_active_days: Count = Field(0, description="Days on which it was active.")
-    registered_at: AwareDatetime | None = Field(None, description="When it was first registered.")
-    last_active_at: AwareDatetime | None = Field(None, description="When it was last seen at work.")
+    registered_at: Moment | None = Field(None, description="When it was first registered.")
+    last_active_at: Moment | None = Field(None, description="When it was last seen at work.")
 
 
 class AgentDetails(_Input):

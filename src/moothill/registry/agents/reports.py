@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from ...kernel.texts import AgentReference, Share
+from ...kernel.texts import AgentReference, Moment, Share
 from .models import AgentStatus, AgentSummary, Count, ReportedStatus
 
 HeartbeatOutcome = Literal["accepted", "stale"]
@@ -30,9 +30,7 @@ class Heartbeat(BaseModel):
     active_tasks: Count | None = Field(None, description="Tasks that it works on.")
     queued_tasks: Count | None = Field(None, description="Tasks that wait for it.")
     utilisation: Share | None = Field(None, description="Share of its capacity in use, 0 to 1.")
-    at: AwareDatetime | None = Field(
-        None, description="When it was so; default: now. At most five minutes in the future."
-    )
+    at: Moment | None = Field(None, description="When it was so; default: now. At most five minutes in the future.")
 
 
 class HeartbeatResult(_Frozen):

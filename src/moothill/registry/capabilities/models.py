@@ -5,10 +5,20 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ...kernel.events import EventPayload
-from ...kernel.texts import AgentReference, Hundredths, JsonObject, Label, LongName, Prose, Share, without_exponent
+from ...kernel.texts import (
+    AgentReference,
+    Hundredths,
+    JsonObject,
+    Label,
+    LongName,
+    Moment,
+    Prose,
+    Share,
+    without_exponent,
+)
 
 CapabilityType = Literal["CAPABILITY", "AGENT", "TASK", "VERDICT", "TECHNOLOGY", "CONCEPT", "WAIVER", "GATE"]
 ValidationStatus = Literal["validated", "unvalidated", "rejected"]
@@ -116,8 +126,8 @@ class CapabilityRecord(_Input):
     validation_status: ValidationStatus = Field("unvalidated", description="Whether it was checked there.")
     demonstration_count: Demonstrations = Field(0, description="Times it was demonstrated.")
     success_rate: Share = Field(Decimal(1), description="Mean success of those, 0 to 1.")
-    first_observed_at: AwareDatetime | None = Field(None, description="When it was first named or seen.")
-    last_demonstrated_at: AwareDatetime | None = Field(None, description="Its last demonstration.")
+    first_observed_at: Moment | None = Field(None, description="When it was first named or seen.")
+    last_demonstrated_at: Moment | None = Field(None, description="Its last demonstration.")
 
 
 class NewCapability(_Input):

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from ...database.queries import Many, Maybe, One, Queries
 from ...kernel import Page, Service, context, operation
@@ -14,7 +14,7 @@ from ...kernel.events import dumps
 from ...kernel.identifiers import NOBODY
 from ...kernel.operation import Plan
 from ...kernel.paging import Cursor, PageSize, decode_cursor
-from ...kernel.texts import AgentReference, Hundredths, Share, id_of
+from ...kernel.texts import AgentReference, Hundredths, Moment, Share, id_of
 from ..agents.lookup import find_agent, find_live_agent
 from ..search import Question, Search, SearchFilters, SearchResults, SearchTouch, Vectors
 from . import rules, store
@@ -242,7 +242,7 @@ class Capabilities(Service, group="capabilities"):
         capability: CapabilityReference,
         agent: OfAgent = None,
         success: Annotated[Share, Field(description="How well it went: 1 a success, 0 a failure.")] = Decimal(1),
-        at: Annotated[AwareDatetime | None, Field(description="When; default: now.")] = None,
+        at: Annotated[Moment | None, Field(description="When; default: now.")] = None,
         evidence: Annotated[NewEvidence | None, Field(description="The place in a text that shows it.")] = None,
     ) -> Capability:
         """Record a demonstration: the count, the exact mean of successes, and what shows it."""

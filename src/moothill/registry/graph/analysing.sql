@@ -32,7 +32,7 @@ from tenants t
 where t.id = %(tenant)s;
 
 -- name: store
--- Write how central agents are.
+-- Write how central agents are; not of one that was erased since its relationships were read.
 -- returns: run
 insert into agent_centrality (tenant_id, analysis_id, agent_id, degree, in_degree, out_degree, degree_centrality,
                               pagerank, betweenness, community)
@@ -42,7 +42,7 @@ from tenants t
 cross join unnest(%(agents)s::uuid[], %(degrees)s::bigint[], %(incoming)s::bigint[], %(outgoing)s::bigint[],
                   %(shares)s::float8[], %(pageranks)s::float8[], %(betweennesses)s::float8[], %(communities)s::integer[])
   as u (agent, degree, incoming, outgoing, share, pagerank, betweenness, community)
-where t.id = %(tenant)s
+where t.id = %(tenant)s and search_actor_stays('agent', u.agent)
 on conflict (tenant_id, analysis_id, agent_id) do nothing;
 
 -- name: measure

@@ -239,23 +239,25 @@ async def around(start: UUID, hops: int, bounds: Bounds) -> Picture:
     hop_of = {each.id: each.hop for each in visits}
     cut = visits[0].full_at is not None or visits[0].fanned_at is not None
     named = [_Named(id=each.id, agent=each.agent, name=each.name, status=each.status) for each in visits]
-    return _picture(named, edges, places, hop_of, cut, bounds)
+    return _picture(named, edges, places, hop_of, cut)
 
 
 async def society(bounds: Bounds) -> Picture:
     """A picture of the most central agents."""
-    chosen = list(await sql.top(size=bounds.most))
+    chosen = list(await sql.top(size=bounds.most + 1))
     if not chosen:
         ends = await sql.surest(types=bounds.asked()["types"], lowest=bounds.lowest, size=_EDGES_OF_PICTURES)
         both = dict.fromkeys(end for each in ends for end in (each.source_id, each.target_id))
-        chosen = list(both)[: bounds.most]
+        chosen = list(both)
+    cut = len(chosen) > bounds.most
+    chosen = chosen[: bounds.most]
     edges = await _among(chosen, bounds, most=_EDGES_OF_PICTURES)
     places = layout.springs(
         chosen, [(each.source_id, each.target_id, float(each.confidence * each.strength)) for each in edges]
     )
     found = {each.id: each for each in await sql.named(agents=chosen)}
     named = [found[each] for each in chosen if each in found]
-    return _picture(named, edges, places, {}, len(chosen) >= bounds.most, bounds)
+    return _picture(named, edges, places, {}, cut)
 
 
 async def _among(agents: Iterable[UUID | None], bounds: Bounds, *, most: int) -> list[_Between]:
@@ -295,7 +297,6 @@ def _picture(
     places: Mapping[UUID, tuple[float, float]],
     hop_of: Mapping[UUID, int],
     cut: bool,
-    bounds: Bounds,
 ) -> Picture:
     keys = {each.id: each.agent for each in named}
     shown = [each for each in edges if each.source_id in keys and each.target_id in keys]

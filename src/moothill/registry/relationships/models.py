@@ -5,11 +5,11 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ...kernel.errors import near_match
 from ...kernel.events import EventPayload
-from ...kernel.texts import AgentReference, Hundredths, JsonObject, Prose, Share, without_exponent
+from ...kernel.texts import AgentReference, Hundredths, JsonObject, Moment, Prose, Share, without_exponent
 
 TypeName = Literal[
     "COLLABORATES_WITH",
@@ -98,7 +98,7 @@ class Relationship(_Frozen):
     pointwise_mutual_information: float | None = Field(
         None, description="Pointwise mutual information, bits; above 0: together more often than by chance."
     )
-    measured_at: datetime | None = Field(None, description="When these two were computed.")
+    measured_at: datetime | None = Field(None, description="When a computation last changed these two.")
     extraction_context: str = Field(description="What it was found in, in prose.")
     metadata: JsonObject = Field(description="What else its source said.")
     first_observed_at: datetime = Field(description="When it was first seen.")
@@ -118,8 +118,8 @@ class RelationshipDetails(_Input):
     """What else may be said of a relationship."""
 
     metadata: Metadata = Field(default_factory=dict)
-    first_observed_at: AwareDatetime | None = Field(None, description="When it was first seen; default: now.")
-    last_observed_at: AwareDatetime | None = Field(None, description="When it was last seen; default: now.")
+    first_observed_at: Moment | None = Field(None, description="When it was first seen; default: now.")
+    last_observed_at: Moment | None = Field(None, description="When it was last seen; default: now.")
 
 
 class NewRelationship(_Input):
@@ -135,8 +135,8 @@ class NewRelationship(_Input):
     evidence: Evidence = Field(default_factory=list)
     context: Context = ""
     metadata: Metadata = Field(default_factory=dict)
-    first_observed_at: AwareDatetime | None = Field(None, description="When it was first seen; default: now.")
-    last_observed_at: AwareDatetime | None = Field(None, description="When it was last seen; default: now.")
+    first_observed_at: Moment | None = Field(None, description="When it was first seen; default: now.")
+    last_observed_at: Moment | None = Field(None, description="When it was last seen; default: now.")
 
 
 class Observation(_Input):
@@ -150,7 +150,7 @@ class Observation(_Input):
         None, description="Id of the task; one that was counted already is not counted again, so a retry is safe."
     )
     times: int = Field(1, ge=1, le=1_000_000, description="How often; with a task, once.")
-    at: AwareDatetime | None = Field(None, description="When; default: now.")
+    at: Moment | None = Field(None, description="When; default: now.")
     confidence: Confidence = Field(Decimal("0.50"), description="Of the relationship, if it is a new one.")
 
 
@@ -175,7 +175,7 @@ class RelationshipFilter(_Input):
     )
     minimum_confidence: Hundredths | None = Field(None, description="Only with at least this confidence.")
     minimum_strength: Share | None = Field(None, description="Only with at least this strength.")
-    observed_since: AwareDatetime | None = Field(None, description="Only those seen since.")
+    observed_since: Moment | None = Field(None, description="Only those seen since.")
 
 
 class LoadReport(_Frozen):

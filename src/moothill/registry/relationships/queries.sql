@@ -274,14 +274,15 @@ cross join lateral (
 where a.tenant_id = %(tenant)s
   and (%(agent)s::uuid is null or a.id = %(agent)s)
   and (a.id, e.type) > (%(after_id)s::uuid, %(after_type)s)
-  -- Agents by a page at a time, as each has at least one row when it has any relationship.
+  -- Agents by a page at a time, as each has at least one row when it has any relationship; of the first of them,
+  -- the page before may have shown all.
   and a.id in (
     select b.id from agents b
     where b.tenant_id = %(tenant)s and b.id >= %(after_id)s::uuid and (%(agent)s::uuid is null or b.id = %(agent)s)
       and (exists (select from agent_relationships r where r.tenant_id = %(tenant)s and r.source_id = b.id)
            or exists (select from agent_relationships r
                       where r.tenant_id = %(tenant)s and r.target_id = b.id and not r.directional))
-    order by b.id limit %(size)s)
+    order by b.id limit %(size)s + 1)
 group by a.id, a.agent_id, a.name, e.type
 order by a.id, e.type
 limit %(size)s;

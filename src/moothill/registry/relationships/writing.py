@@ -55,7 +55,9 @@ async def write(new: Sequence[NewRelationship], ends: Mapping[str, End]) -> list
     try:
         written = await sql.put(rows=dumps(rows))
     except OtherDirection:
-        # The transaction can be asked nothing more. Only a backward edge and an undirected one collide like this.
+        # The transaction can be asked nothing more. A backward edge and an undirected one collide like this; so do
+        # two writers of one new edge at one moment, since only the key that `put` names arbitrates between them. The
+        # call is repeated, and then sees what stands there.
         raise _collided(new, ends) from None
     if len(written) != len(rows):
         there = {(each.source_id, each.target_id, each.type) for each in written}
@@ -71,7 +73,8 @@ def _collided(new: Sequence[NewRelationship], ends: Mapping[str, End]) -> OtherD
     if len(new) > 1:
         return OtherDirection(
             "Two of these agents have a relationship of the same type with the other direction: one way instead of "
-            "both, or both instead of one. `relationships.list` shows it; give its direction, or remove it first."
+            "both, or both instead of one. `relationships.list` shows it; give its direction, or remove it first.",
+            retry=True,
         )
     (one,) = new
     stands = "both ways" if one.directional else "one way only"
@@ -80,6 +83,7 @@ def _collided(new: Sequence[NewRelationship], ends: Mapping[str, End]) -> OtherD
         f"holds {stands}; `relationships.list` shows it. Give that direction, or remove it first with "
         "`relationships.remove`.",
         type=one.type,
+        retry=True,
     )
 
 

@@ -29,10 +29,12 @@ from .models import (
 )
 from .providers import Providers, providers_of
 from .rows import FoundRow
+from .sessions.models import Measured
 from .statements import sql
 from .wording import corrected, corrections, worded
 
 __all__ = [
+    "Answer",
     "Made",
     "QueryMissing",
     "UnknownAgent",
@@ -188,12 +190,20 @@ async def worded_question(
     if text is None:
         return await question(executor, text=None, vector=vector, mode=mode)
     line = worded(text)
-    if line.without and not (line.meaning.strip() or vector):
+    if line.only_leaves_out and not vector:
         raise QueryMissing("The text says only what to leave out; say what to look for.", field="text")
     asked = await question(executor, text=line.meaning, vector=vector, mode=mode, made=made)
     if line.conditions is None:
         return asked
     return replace(asked, text=None if asked.text is None else line.words, conditions=line.conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found, and what was measured of it."""
+
+    results: SearchResults
+    measured: Measured
 
 
 async def answer(
@@ -208,7 +218,7 @@ async def answer(
     graph: SearchGraph | None = None,
     boosts: SearchBoosts | None = None,
     facets: bool = False,
-) -> SearchResults:
+) -> Answer:
     """What is found, in the caller's transaction.
 
     Args:
@@ -261,7 +271,7 @@ async def answer(
         _transaction().follow_up()
         asked_for = {name: given[name] for name in (*_FILTERS, "more")}
         counted = hits.facets_of(await sql.facets(text=found.words, most=rules.COUNTED, **asked_for), rules.COUNTED)
-    return SearchResults(
+    results = SearchResults(
         hits=hits.hits_of(found.rows, found.made),
         mode=mode,
         model=asked.model,
@@ -272,6 +282,9 @@ async def answer(
         notes=notes,
         facets=counted,
     )
+    # Without a row the parts are not known; a search in one way has one part.
+    parts = {f"{mode}_ms": results.timing.database_ms} if mode != "hybrid" and not is_wide else {}
+    return Answer(results, found.rows[0].measured if found.rows else Measured.model_validate(parts))
 
 
 @dataclass(frozen=True, slots=True)

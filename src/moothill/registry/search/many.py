@@ -79,7 +79,7 @@ async def answer(executor: Executor, prepared: Sequence[Prepared]) -> ManyResult
     for number, each in enumerate(prepared):
         query = each.query
         try:
-            found = await asking.answer(
+            told = await asking.answer(
                 each.asked,
                 kinds=query.kinds,
                 filters=query.filters,
@@ -97,6 +97,7 @@ async def answer(executor: Executor, prepared: Sequence[Prepared]) -> ManyResult
             filters=query.filters,
             limit=query.limit or 10,
             graph=query.graph,
+            measured=told.measured,
         )
-        results.append(noted(executor, found, asked_for))
+        results.append(noted(executor, told.results, asked_for))
     return ManyResults(results=results)

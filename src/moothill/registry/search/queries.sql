@@ -111,7 +111,7 @@ delete from search_items where tenant_id = %(tenant)s and id = any(%(ids)s::uuid
 -- returns: many
 select id, kind, key, title, body, status, confidence, agent_id, agent_key, agent_title, score, text_rank, text_score,
        words, vector_rank, similarity, through_id, through_kind, through_title, through_body, vector, exact, guesses,
-       graph_rank, reach, boost
+       graph_rank, reach, boost, measured
 from search_find(%(tenant)s, %(text)s, %(vector)s, %(item)s, %(model)s, %(lift)s, %(kinds)s::text[],
                  %(status)s::text[], %(tags)s::text[], %(confidence)s, %(agent)s, %(size)s, %(depth)s,
                  %(text_weight)s, %(vector_weight)s, %(smoothing)s, %(few)s, %(common)s, %(more)s);

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from .models import Guesses, Place, PlacementState, SearchKind, VectorState
+from .sessions.models import Measured
 
 __all__ = ["EmbeddableText", "FacetRow", "FoundRow", "ModelUse", "Promotion"]
 
@@ -45,6 +46,7 @@ class FoundRow(_Frozen):
     graph_rank: int | None = None
     reach: dict[str, Any] | None = None
     boost: dict[str, Any] | None = None
+    measured: Measured
 
 
 class FacetRow(_Frozen):

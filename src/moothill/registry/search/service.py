@@ -108,7 +108,7 @@ class Search(Service, group="search"):
     ) -> SearchResults:
         """Find what fits a description, best first, and say why each hit matched."""
         asked: Question = context().prepared
-        found = await asking.answer(
+        told = await asking.answer(
             asked,
             kinds=kinds,
             filters=filters,
@@ -119,9 +119,10 @@ class Search(Service, group="search"):
             boosts=boosts,
             facets=facets,
         )
-        if evidence:
-            found = await proving.with_evidence(self.executor, found)
-        asked_for = seen(text=text, vector=vector, kinds=kinds, filters=filters, limit=limit, graph=graph)
+        found = await proving.with_evidence(self.executor, told.results) if evidence else told.results
+        asked_for = seen(
+            text=text, vector=vector, kinds=kinds, filters=filters, limit=limit, graph=graph, measured=told.measured
+        )
         return noted(self.executor, found, asked_for)
 
     @find.prepare
@@ -295,7 +296,7 @@ class Search(Service, group="search"):
         limit: int = 10,
     ) -> SearchResults:
         """What of one kind is like a question, or like an item of any kind (itself left out)."""
-        return await asking.answer(asked, kinds=[kind], filters=filters, limit=limit, item=item)
+        return (await asking.answer(asked, kinds=[kind], filters=filters, limit=limit, item=item)).results
 
     async def sweep(self) -> int:
         """Take every word that no item holds any more out of the vocabulary; how many went."""

@@ -52,6 +52,11 @@ class Wording:
     without: tuple[str, ...] = ()
 
     @property
+    def only_leaves_out(self) -> bool:
+        """Whether it says nothing that could be looked for."""
+        return bool(self.without) and not self.meaning.strip()
+
+    @property
     def conditions(self) -> Mapping[str, Sequence[str]] | None:
         """What the statement takes beside the words; None for words alone."""
         if not (self.phrases or self.beginnings or self.without):

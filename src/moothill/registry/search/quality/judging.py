@@ -16,8 +16,10 @@ from ....kernel.identifiers import NOBODY, uuid7
 from ....kernel.operation import Plan, operation
 from ....kernel.paging import Cursor, Page, PageSize, decode_cursor
 from ....kernel.service import Service
+from ....kernel.signature import check_plain
 from ....kernel.texts import id_of
 from ..sessions.rules import likeness
+from ..wording import worded
 from . import rules
 from .models import (
     DerivedJudgements,
@@ -89,8 +91,15 @@ async def judge(
     Raises:
         JudgementsRefused: some lines are not sound, or name items that cannot be found; each is named.
     """
-    sound: list[tuple[int, NewJudgement]] = context().prepared[0]
+    read: list[tuple[int, NewJudgement]] = context().prepared[0]
     problems: list[JudgementProblem] = list(context().prepared[1])
+    lines = len(read) + len(problems)
+    sound: list[tuple[int, NewJudgement]] = []
+    for line, each in read:
+        if (fault := _fault(each.query, each.item)) is not None:
+            problems.append(JudgementProblem(line=line, problem=fault))
+        else:
+            sound.append((line, each))
     named = await _named([each.item for _, each in sound])
     queries: dict[bytes, _Query] = {}
     for line, each in sound:
@@ -103,7 +112,7 @@ async def judge(
     problems.sort(key=lambda each: each.line)
     if problems and not (skip_bad or dry_run):
         raise JudgementsRefused(
-            f"{len(problems)} of {len(sound)} judgements are not sound; the first: line {problems[0].line}, "
+            f"{len(problems)} of {lines} judgements are not sound; the first: line {problems[0].line}, "
             f"{problems[0].problem}. Mend them, or pass over them with skip_bad.",
             field="content",
             problems=[each.model_dump() for each in problems[:_PROBLEMS]],
@@ -137,6 +146,16 @@ async def _read(
         return list(enumerate(judgements, 1)), []
     context().progress(0, None, "reading")
     return await asyncio.to_thread(rules.read_judgements, content or "")
+
+
+def _fault(query: str, item: str = "") -> str | None:
+    """Why a query cannot be asked, or an item not be looked up; one such query would stop every evaluation."""
+    try:
+        check_plain({"query": query, "item": item})
+        line = worded(query)
+    except Invalid as error:
+        return error.message
+    return "query: it says only what to leave out; say what to look for" if line.only_leaves_out else None
 
 
 async def _named(references: Sequence[str]) -> dict[str, UUID]:
@@ -220,7 +239,7 @@ async def derive_judgements(
     queries: dict[bytes, _Query] = {}
     for digest, said in by_query.items():
         found = words.get(digest)
-        if found is None or not (grades := rules.grades(said, least)):
+        if found is None or _fault(found.query_text) or not (grades := rules.grades(said, least)):
             continue
         query = queries.setdefault(likeness(found.query_text), _Query(found.query_text, found.kinds))
         query.grades |= grades

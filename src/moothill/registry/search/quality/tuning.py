@@ -131,7 +131,10 @@ async def tune(
             truth.append(exact)
             for row in rows:
                 probes.setdefault(row.effort, []).append(row)
-    settings = [_setting(effort, probes[effort], truth) for effort in sorted(probes)]
+    # The worker may move the vectors meanwhile; what was not asked of every query is not compared.
+    settings = [
+        _setting(effort, probes[effort], truth) for effort in sorted(probes) if len(probes[effort]) == len(truth)
+    ]
     own = known.place == "own"
     recommended = next((each.effort for each in settings if each.effort and each.recall >= target), None)
     applied = bool(apply and own and recommended is not None)

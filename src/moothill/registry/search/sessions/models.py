@@ -11,7 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from ....kernel.actors import ActorKind
 from ..models import SearchKind
 
-__all__ = ["PopularQuery", "SearchPerformance", "SearchSession", "SearchType", "Seen", "SlowQuery", "UnansweredQuery"]
+__all__ = [
+    "Measured",
+    "PopularQuery",
+    "SearchPerformance",
+    "SearchSession",
+    "SearchType",
+    "Seen",
+    "SlowQuery",
+    "UnansweredQuery",
+]
 
 SearchType = Literal["vector", "graph", "hybrid", "text"]
 
@@ -20,9 +29,19 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Measured(_Frozen):
+    """Milliseconds of each part of a search, where it has that part, and what it looked at along relationships."""
+
+    text_ms: float | None = None
+    vector_ms: float | None = None
+    graph_ms: float | None = None
+    agents: int = 0
+    relationships: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What is noted of a search beside its answer; numbers of the graph stay 0 where none was walked.
+    """What is noted of a search beside its answer.
 
     Attributes:
         text: what was looked for; None in a search by a vector alone.
@@ -32,7 +51,7 @@ class Seen:
         minimum_confidence: least confidence asked for.
         filters: names of the filters that were given.
         hops: most steps along relationships.
-        vector_ms: milliseconds of the search by vector; None where it was not timed by itself. Likewise the others.
+        measured: what the database measured of it.
     """
 
     text: str | None
@@ -42,11 +61,7 @@ class Seen:
     minimum_confidence: Decimal | None = None
     filters: list[str] = field(default_factory=list)
     hops: int = 0
-    vector_ms: float | None = None
-    text_ms: float | None = None
-    graph_ms: float | None = None
-    nodes_visited: int = 0
-    edges_traversed: int = 0
+    measured: Measured = field(default_factory=Measured)
 
 
 class SearchSession(_Frozen):
@@ -63,9 +78,9 @@ class SearchSession(_Frozen):
     hits: list[UUID] = Field(description="Their ids, best first.")
     execution_ms: float = Field(description="Milliseconds in all.")
     embedding_ms: float | None = Field(None, description="Milliseconds for the vector of the query.")
-    vector_ms: float | None = Field(None, description="Milliseconds of the search by vector, where timed by itself.")
-    text_ms: float | None = Field(None, description="Milliseconds of the search by words, where timed by itself.")
-    graph_ms: float | None = Field(None, description="Milliseconds along relationships, where timed by itself.")
+    vector_ms: float | None = Field(None, description="Milliseconds of the search by vector, where known.")
+    text_ms: float | None = Field(None, description="Milliseconds of the search by words, where known.")
+    graph_ms: float | None = Field(None, description="Milliseconds along relationships, where it went there.")
     nodes_visited: int = Field(description="Agents that the walk along relationships visited.")
     edges_traversed: int = Field(description="Relationships that it followed.")
     max_hops_reached: int = Field(description="How far it came.")

@@ -24,7 +24,7 @@ from ....kernel.local import LocalExecutor, Runtime, entered
 from ....kernel.service import Executor
 from ..models import SearchFilters, SearchGraph, SearchKind, SearchResults
 from . import rules
-from .models import Seen
+from .models import Measured, Seen
 
 if TYPE_CHECKING:
     from ....database.transaction import PooledTransaction
@@ -164,6 +164,7 @@ def seen(
     kinds: list[SearchKind] | None = None,
     filters: SearchFilters | None = None,
     graph: SearchGraph | None = None,
+    measured: Measured,
 ) -> Seen:
     """What is noted of a search beside its answer."""
     return Seen(
@@ -174,6 +175,7 @@ def seen(
         minimum_confidence=None if filters is None else filters.minimum_confidence,
         filters=[] if filters is None else sorted(filters.model_dump(exclude_none=True)),
         hops=0 if graph is None else graph.hops,
+        measured=measured,
     )
 
 
@@ -202,11 +204,11 @@ def noted(executor: Executor, found: SearchResults, asked: Seen) -> SearchResult
             "hits": [hit.id for hit in found.hits[:_HITS]],
             "execution_ms": round(timing.embedding_ms + timing.database_ms, 3),
             "embedding_ms": timing.embedding_ms,
-            "vector_ms": timing.database_ms if found.mode == "vector" else asked.vector_ms,
-            "text_ms": timing.database_ms if found.mode == "text" else asked.text_ms,
-            "graph_ms": asked.graph_ms,
-            "nodes_visited": asked.nodes_visited,
-            "edges_traversed": asked.edges_traversed,
+            "vector_ms": asked.measured.vector_ms,
+            "text_ms": asked.measured.text_ms,
+            "graph_ms": asked.measured.graph_ms,
+            "nodes_visited": asked.measured.agents,
+            "edges_traversed": asked.measured.relationships,
             "max_hops_reached": max((hit.why.reach.hops for hit in found.hits if hit.why.reach is not None), default=0),
             "model": found.model,
             "exact": found.exact,
