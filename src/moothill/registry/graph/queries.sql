@@ -1,9 +1,16 @@
 -- name: traverse
 -- The agents around one, by breadth first, with what bounded the walk in each row.
 -- returns: many
-with w as materialized (
-  select * from graph_traverse(%(tenant)s, %(agent)s::uuid, %(hops)s::integer, %(types)s::text[], %(lowest)s::numeric,
-                               %(outward)s::boolean, %(inward)s::boolean, %(fan)s::integer, %(most)s::integer)
+with start as materialized (
+  select n.id from agents n
+  where n.tenant_id = %(tenant)s and (n.agent_id = %(key)s::text or n.id = %(id)s::uuid)
+  order by n.agent_id = %(key)s
+  limit 1
+), w as materialized (
+  select g.* from start s
+  cross join lateral graph_traverse(
+    %(tenant)s, s.id, %(hops)s::integer, %(types)s::text[], %(lowest)s::numeric, %(outward)s::boolean,
+    %(inward)s::boolean, %(fan)s::integer, %(most)s::integer) g
 )
 select u.agent as id, a.agent_id as agent, a.name, a.status, u.hop, u.parent, u.edge as relationship, u.kind as type,
        u.sure as confidence, w.seen, w.fanned_at, w.full_at

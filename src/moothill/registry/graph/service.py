@@ -50,6 +50,7 @@ class Graph(Service, group="graph"):
         effect="read",
         scope="graph:read",
         audience="agent",
+        mode="single",
         example={"agent": "alderman", "hops": 2, "types": ["COLLABORATES_WITH"]},
     )
     async def traverse(
@@ -64,9 +65,8 @@ class Graph(Service, group="graph"):
         fan: Fan = 50,
     ) -> Traversal:
         """The agents around one, hop by hop, each by the surest of its shortest ways; says what it left out."""
-        start = await find_agent(agent)
         bounds = Bounds(types, minimum_confidence, direction, fan, limit)
-        return await walking.traversal(start.id, hops, bounds)
+        return await walking.traversal(agent, hops, bounds)
 
     @operation(effect="read", scope="graph:read", audience="agent", example={"source": "alderman", "target": "quillon"})
     async def path(

@@ -6,10 +6,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from ...database.queries import Many, Maybe, Queries
+from ...kernel.texts import id_of
 from ..agents import Agent
+from ..agents.lookup import unknown_agent
 from ..relationships.models import TypeName
 from . import layout, rules
 from .errors import NoPath, SameAgent
@@ -126,23 +128,36 @@ class Sql(Queries):
 
 
 sql = Sql()
+_REACHED = TypeAdapter(list[Reached])
 
 
-async def traversal(start: UUID, hops: int, bounds: Bounds) -> Traversal:
-    """The agents around one."""
-    visits = await sql.traverse(agent=start, hops=hops, **bounds.asked())
+async def traversal(start: str, hops: int, bounds: Bounds) -> Traversal:
+    """The agents around one, in one statement.
+
+    Raises:
+        AgentNotFound: there is no agent of this key or id.
+    """
+    visits = await sql.traverse(key=start, id=id_of(start), hops=hops, **bounds.asked())
+    if not visits:
+        raise await unknown_agent(start)
     keys = {each.id: each.agent for each in visits}
     ways: dict[UUID, list[str]] = {}
-    agents: list[Reached] = []
+    agents: list[dict[str, Any]] = []
     for each in visits:
         ways[each.id] = [*(ways[each.parent] if each.parent is not None else []), each.agent]
         agents.append(
-            Reached(
-                **each.model_dump(exclude={"parent", "confidence", "seen", "fanned_at", "full_at"}),
-                confidence=round(each.confidence, 6),
-                parent=keys[each.parent] if each.parent is not None else None,
-                path=ways[each.id],
-            )
+            {
+                "id": each.id,
+                "agent": each.agent,
+                "name": each.name,
+                "status": each.status,
+                "hop": each.hop,
+                "confidence": round(each.confidence, 6),
+                "parent": keys[each.parent] if each.parent is not None else None,
+                "relationship": each.relationship,
+                "type": each.type,
+                "path": ways[each.id],
+            }
         )
     first = visits[0]
     left_out = []
@@ -153,7 +168,8 @@ async def traversal(start: UUID, hops: int, bounds: Bounds) -> Traversal:
             f"At hop {first.fanned_at} an agent has more than {bounds.fan} relationships; raise `fan`, or name types."
         )
     return Traversal(
-        agents=agents,
+        # All of them in one go: one by one, validating would take longer than walking.
+        agents=_REACHED.validate_python(agents),
         relationships_seen=first.seen,
         truncated=bool(left_out),
         full_at_hop=first.full_at,
@@ -207,9 +223,12 @@ async def best(source: Agent, target: Agent, count: int, hops: int, bounds: Boun
     """The best ways that pass no agent twice."""
     _refuse_same(source, target)
     given = bounds.asked()
-    forth = await sql.traverse(agent=source.id, hops=(hops + 1) // 2, **given)
+    forth = await sql.traverse(key=None, id=source.id, hops=(hops + 1) // 2, **given)
     back = await sql.traverse(
-        agent=target.id, hops=max(1, hops // 2), **{**given, "outward": given["inward"], "inward": given["outward"]}
+        key=None,
+        id=target.id,
+        hops=max(1, hops // 2),
+        **{**given, "outward": given["inward"], "inward": given["outward"]},
     )
     wide = {**given, "fan": 200, "most": 20_000}
     known = await sql.path(source=source.id, target=target.id, hops=hops, **wide)
@@ -233,7 +252,7 @@ async def best(source: Agent, target: Agent, count: int, hops: int, bounds: Boun
 
 async def around(start: UUID, hops: int, bounds: Bounds) -> Picture:
     """A picture of the agents around one."""
-    visits = await sql.traverse(agent=start, hops=hops, **bounds.asked())
+    visits = await sql.traverse(key=None, id=start, hops=hops, **bounds.asked())
     edges = await _among((each.id for each in visits), bounds, most=_EDGES_OF_PICTURES)
     places = layout.rings({each.id: each.hop for each in visits}, {each.id: each.parent for each in visits})
     hop_of = {each.id: each.hop for each in visits}
