@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -187,9 +188,21 @@ async def test_the_old_model_answers_at_every_step_of_a_reindex_that_breaks_off_
     await shelf.put(*notes)
     there, provider = far(shelf)
     await there.search.find(text="otters")
+    reindex = REGISTRY["search.reindex"]
+    assert reindex.prepare_body is not None
+    prepare = partial(reindex.prepare_body, there.search, model=REMOTE)
     cursor: Any = None
     steps = lost = 0
     step = Step(done=0)
+
+    async def body() -> Step:
+        nonlocal lost
+        done: Step = await reindex.body(there.search, model=REMOTE)
+        if lost == steps:
+            lost += 1
+            raise EmbeddingsUnavailable()
+        return done
+
     while True:
         for _ in range(2):
             found = await there.search.find(text="otters", mode="vector", limit=20)
@@ -197,11 +210,7 @@ async def test_the_old_model_answers_at_every_step_of_a_reindex_that_breaks_off_
             # The first try of each step is lost before it commits; of some, since the provider is gone.
             provider.is_up = lost % 3 != 2
             try:
-                async with there.writing(cursor) as search:
-                    step = await REGISTRY["search.reindex"].body(search, model=REMOTE)
-                    if lost == steps:
-                        lost += 1
-                        raise EmbeddingsUnavailable()
+                step = await there.step(reindex.name, prepare, body, cursor)
             except Unavailable:
                 lost = max(lost, steps + 1)
                 provider.is_up = True

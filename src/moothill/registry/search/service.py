@@ -223,8 +223,8 @@ class Search(Service, group="search"):
             batch = await sql.queue_all(model=wanted, after=after, size=_QUEUED)
             place = {"filled": 0} if batch is None else {"after": str(batch.last)}
             return Step(done=0, total=total, cursor=place, message="Queueing the items.")
-        made: filling.Filled | None = context().prepared
-        taken = await filling.settle(made) if made is not None else 0
+        made: filling.Filled = context().prepared
+        taken = await filling.settle(made)
         done = cursor["filled"] + taken
         if taken:
             return Step(done=done, total=max(total, done), cursor={"filled": done}, message="Making vectors.")

@@ -73,7 +73,7 @@ async def sessions(
     return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
 
 
-@operation(effect="read", scope="search:read", mode="single", example={"minimum_ms": 1, "limit": 10})
+@operation(effect="read", scope="search:read", mode="single", example={"minimum_ms": 0, "limit": 10})
 async def slow(
     self: Service,
     *,
