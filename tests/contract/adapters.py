@@ -255,7 +255,7 @@ def masked(value: Json, key: str = "") -> Json:
     if isinstance(value, list):
         if all(isinstance(item, Mapping) and "avg_execution_ms" in item for item in value):
             # In the order of times, which differ.
-            value = sorted(value, key=lambda item: str(item["query_text"]))
+            value = sorted(value, key=lambda item: str(item.get("query_text")))
         return [masked(item) for item in value]
     if isinstance(value, str):
         if key in ("cursor", "next"):
