@@ -27,6 +27,8 @@ from .tenancy.retention import Retention
 from .tenancy.sharing import Sharing
 from .tenancy.tenants import Tenants
 from .tenancy.untrusted import AgentSql
+from .work.queues import Queues
+from .work.tasks import Tasks
 from .worker.events import Events
 from .worker.jobs import Jobs
 
@@ -61,6 +63,8 @@ class Moot:
     relationships: Relationships
     graph: Graph
     search: Search
+    tasks: Tasks
+    queues: Queues
     sql: AgentSql
 
     def __init__(self, executor: Executor, session: Session | None = None) -> None:

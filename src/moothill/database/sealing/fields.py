@@ -72,6 +72,10 @@ SEALED: Mapping[str, SealedTable] = {
         ),
         SealedTable("search_sessions", {"query_text": "text"}, bound=("id",)),
         SealedTable("search_judged_queries", {"query_text": "text"}, bound=("id",)),
+        SealedTable("tasks", {"description": "text", "payload": "json", "metadata": "json"}, bound=("id",)),
+        SealedTable("task_outcomes", {"result": "json"}, bound=("id",)),
+        SealedTable("task_attempts", {"error": "text"}, bound=("id",), order={"id": "uuid", "attempt": "integer"}),
+        SealedTable("task_answers", {"answer": "json"}, bound=("id",), order={"task_id": "uuid", "id": "uuid"}),
         SealedTable("events", {"payload": "json", "changes": "json"}, bound=("id",), is_log=True),
     )
 }

@@ -26,10 +26,12 @@ GROUPS: dict[str, str] = {
     "limits": "Limits: what a tenant may use at most, and how much of it it uses.",
     "operations": "What can be done here, and doing several things at once.",
     "privacy": "Privacy: what may be learnt across tenants, under noise, and what it cost.",
+    "queues": "Queues: pause and resume them, and give their groups shares and limits.",
     "relationships": "How agents are connected, how surely and how strongly, and what shows it.",
     "retention": "Retention: how long data stays, what holds it, where it goes, and taking everything out.",
     "search": "Find agents, capabilities and everything else that has a text.",
     "sharing": "Sharing: how far a tenant opens itself, what it lets others read, and who came from outside.",
     "sql": "SQL that agents write: one query at a time, over what their tenant may see.",
+    "tasks": "Tasks: add them, hand them out, and know what became of each.",
     "tenants": "Societies: make, find, suspend and resume them, and whether they are kept apart.",
 }

@@ -1,0 +1,1 @@
+"""Work: tasks, and the queues that hand them out."""
