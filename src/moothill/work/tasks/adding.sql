@@ -37,9 +37,9 @@ with given as (
   select g.*
   from jsonb_to_recordset(%(rows)s::jsonb) as g (
     id uuid, task_id text, title text, description text, kind text, queue text, group_name text, lane_id uuid,
-    priority smallint, risk_tier smallint, execution_mode text, complexity text, payload jsonb, requirements jsonb,
+    priority integer, risk_tier integer, execution_mode text, complexity text, payload jsonb, requirements jsonb,
     constraints jsonb, budget_files integer, budget_lines integer, estimated_ms bigint, due_at timestamptz,
-    deadline timestamptz, timeout_seconds integer, max_attempts smallint, retry jsonb, tags text[], labels text[],
+    deadline timestamptz, timeout_seconds integer, max_attempts integer, retry jsonb, tags text[], labels text[],
     metadata jsonb, parent_id uuid, assigned_by uuid, blockers integer, has_parents boolean, has_dependents boolean,
     place integer)
 ), lanes as (

@@ -24,7 +24,7 @@ with seen as (
 )
 select t.id, t.task_id, c.token, c.attempt, c.failures, t.title, t.description, t.kind, t.queue,
        (array['critical', 'high', 'normal', 'low', 'background'])[t.priority + 1] as priority, t.payload, t.constraints,
-       t.risk_tier::integer as risk_tier, t.execution_mode, t.budget_files, t.budget_lines, t.deadline, c.expires_at,
+       t.risk_tier, t.execution_mode, t.budget_files, t.budget_lines, t.deadline, c.expires_at,
        c.has_parents, c.has_answers
 from task_claim(%(tenant)s::uuid, %(queues)s::text[], %(agent)s::uuid, %(worker)s::uuid, %(most)s::integer,
                 %(seed)s::uuid, %(lease)s::double precision, %(begins)s::boolean) c

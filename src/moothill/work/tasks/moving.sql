@@ -145,9 +145,9 @@ with changed as (
       payload = coalesce(%(payload)s::jsonb, t.payload),
       constraints = coalesce(%(constraints)s::jsonb, t.constraints),
       metadata = coalesce(%(metadata)s::jsonb, t.metadata),
-      priority = coalesce(%(priority)s::smallint, t.priority),
+      priority = coalesce(%(priority)s::integer, t.priority),
       deadline = coalesce(%(deadline)s::timestamptz, t.deadline),
-      max_attempts = coalesce(%(max_attempts)s::smallint, t.max_attempts),
+      max_attempts = coalesce(%(max_attempts)s::integer, t.max_attempts),
       tags = coalesce(%(tags)s::text[], t.tags),
       updated_at = now(),
       version = t.version + 1
