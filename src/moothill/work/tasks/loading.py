@@ -94,7 +94,6 @@ def _row(task: TaskRecord, id: UUID, agents: dict[str, UUID]) -> dict[str, Any]:
         "created_at": task.created_at,
         "started_at": task.started_at,
         "ended_at": task.ended_at,
-        "due_at": task.due_at,
         "result": task.result,
         "quality": task.quality,
         "note": task.note,
