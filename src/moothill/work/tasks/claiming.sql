@@ -12,7 +12,7 @@ limit 1;
 -- returns: many
 -- seals: tasks.description, tasks.payload
 with seen as (
-  insert into task_workers as w (tenant_id, id, name, lease_seconds, agent_id, queues, seen_at)
+  insert into task_workers (tenant_id, id, name, lease_seconds, agent_id, queues, seen_at)
   select o.id, %(worker)s::uuid, coalesce(%(worker_name)s::text, 'worker'), ceil(%(lease)s::double precision)::integer,
          %(agent)s::uuid, %(queues)s::text[], now()
   from tenants o
@@ -20,7 +20,7 @@ with seen as (
   on conflict (tenant_id, id) do update
   set seen_at = excluded.seen_at, lease_seconds = excluded.lease_seconds
   -- A claim tells that it lives; to write that down at each of them would cost as much as the claim.
-  where w.seen_at < excluded.seen_at - make_interval(secs => w.lease_seconds / 4.0)
+  where task_workers.seen_at < excluded.seen_at - make_interval(secs => task_workers.lease_seconds / 4.0)
 )
 select t.id, t.task_id, c.token, c.attempt, c.failures, t.title, t.description, t.kind, t.queue,
        (array['critical', 'high', 'normal', 'low', 'background'])[t.priority + 1] as priority, t.payload, t.constraints,
@@ -65,7 +65,7 @@ returning q.id, q.attempt;
 with given as (
   select g.id, g.token from unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) as g (id, token)
 ), seen as (
-  insert into task_workers as w (tenant_id, id, name, lease_seconds, seen_at)
+  insert into task_workers (tenant_id, id, name, lease_seconds, seen_at)
   select o.id, %(worker)s::uuid, 'worker', ceil(%(lease)s::double precision)::integer, now()
   from tenants o
   where o.id = %(tenant)s and %(worker)s::uuid is not null

@@ -114,7 +114,7 @@ limit %(most)s;
 -- Give a task that nobody holds to one agent, or to whoever may take it.
 -- returns: maybe
 with lane as (
-  insert into task_lanes as l (tenant_id, id, queue, group_name, skills, capability, agent_type, agent_id, used_at)
+  insert into task_lanes (tenant_id, id, queue, group_name, skills, capability, agent_type, agent_id, used_at)
   select o.id, n.id, n.queue, n.group_name, n.skills, n.capability, n.agent_type, n.agent_id, now()
   from tenants o
   cross join jsonb_to_record(%(lane)s::jsonb) as n (
