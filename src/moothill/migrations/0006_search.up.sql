@@ -249,6 +249,7 @@ create function mt.index_embedding_partition(child text, links integer, candidat
   language plpgsql security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 declare
   named text := child || '_hnsw';
+  needed bigint;
 begin
   if child !~ '^embedding_m\d+_[0-9a-f]{12}$' then
     raise exception '% is no tenant''s partition', child using errcode = '22023';
@@ -256,17 +257,24 @@ begin
   if to_regclass(format('moothill.%I', named)) is not null then
     return false;
   end if;
-  -- A build whose graph does not fit is many times slower; half a gigabyte holds 250,000 vectors of 768.
-  set local maintenance_work_mem = '512MB';
-  begin
-    execute format('create index %I on moothill.%I using hnsw (vector public.halfvec_ip_ops) '
-                   'with (m = %s, ef_construction = %s)', named, child, links, candidates);
-  exception when disk_full or out_of_memory then
-    -- A container's small shared memory stops a parallel build only.
-    set local max_parallel_maintenance_workers = 0;
-    execute format('create index %I on moothill.%I using hnsw (vector public.halfvec_ip_ops) '
-                   'with (m = %s, ef_construction = %s)', named, child, links, candidates);
-  end;
+  -- A build whose graph does not fit is many times slower: the graph takes about as much as the rows and four fifths
+  -- more. Beyond two gigabytes it is the rest that is slow, and not the server that is short of memory.
+  needed := least(2048, greatest(64, pg_relation_size(format('moothill.%I', child)::regclass) * 9 / 5 / 1048576 + 16));
+  for attempt in 1 .. 3 loop
+    execute format('set local maintenance_work_mem = %L', needed || 'MB');
+    begin
+      execute format('create index %I on moothill.%I using hnsw (vector public.halfvec_ip_ops) '
+                     'with (m = %s, ef_construction = %s)', named, child, links, candidates);
+      exit;
+    exception when disk_full or out_of_memory then
+      if attempt = 3 then
+        raise;
+      end if;
+      -- A container's small shared memory stops a parallel build only; then one with little memory is tried.
+      set local max_parallel_maintenance_workers = 0;
+      needed := case attempt when 1 then needed else 64 end;
+    end;
+  end loop;
   execute format('analyze moothill.%I (tenant_id, item_id, kind)', child);
   return true;
 end $$;
