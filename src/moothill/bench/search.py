@@ -120,7 +120,7 @@ async def _measure(moot: Moot, layout: Layout, admin_dsn: str | None) -> list[Ro
             tenant = await load(moot, made, facets)
             loaded += time.perf_counter() - began
             began = time.perf_counter()
-            await arrange(tenant)
+            await arrange(tenant.executor)
             built += time.perf_counter() - began
             tenants[size].append(tenant)
     if admin_dsn is not None:

@@ -24,6 +24,7 @@ BENCHES = {
     "search": "Vector search: recall and latency at every size of tenant.",
     "tenancy": "What the tenant's transaction adds to a read.",
     "events": "Writers of one tenant, against a counter that orders them.",
+    "hybrid": "Search by words, vector and relationships, with precision on a judged set.",
     "graph": "Walking relationships and finding paths, at three sizes of society.",
 }
 
@@ -107,6 +108,10 @@ async def _measure(name: str, scale: str, vectors: int) -> "Report":
                     from ....bench import events
 
                     runs["events"] = lambda: events.run(scale, admin)
+                if name == "hybrid":
+                    from ....bench import hybrid
+
+                    runs["hybrid"] = lambda: hybrid.run(moot, scale=scale, admin_dsn=admin)
                 if name == "graph":
                     from ....bench import graph
 
