@@ -1,4 +1,4 @@
-drop function moothill.search_facets(uuid, text, text[], text[], text[], numeric, text, jsonb, integer);
+drop function moothill.search_facets(uuid, text, boolean, text[], text[], text[], numeric, text, jsonb, integer);
 drop function moothill.search_lost(uuid, text[], text[], text[], numeric, text, text);
 drop function moothill.search_find(uuid, text, public.halfvec, uuid, text, boolean, text[], text[], text[], numeric, text, integer, integer, float8, float8, integer, integer, integer, jsonb);
 revoke select (tenant_id, id, rating, trust) on moothill.agents from moothill_search;

@@ -873,8 +873,8 @@ comment on function moothill.search_find(uuid, text, public.halfvec, uuid, text,
 select mt.lend('moothill.search_find(uuid, text, public.halfvec, uuid, text, boolean, text[], text[], text[], numeric, text, integer, integer, float8, float8, integer, integer, integer, jsonb)'::regprocedure,
                'moothill_search');
 
-create function moothill.search_facets(tenant uuid, query text, kinds text[], states text[], tags text[], lowest numeric,
-                                       agent text, more jsonb, most integer)
+create function moothill.search_facets(tenant uuid, query text, lift boolean, kinds text[], states text[], tags text[],
+                                       lowest numeric, agent text, more jsonb, most integer)
   returns table (facet text, value text, items bigint)
   language plpgsql stable security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 #variable_conflict use_column
@@ -912,10 +912,13 @@ begin
   if finder is null and query is not null then
     return;
   end if;
-  scope := moothill.search_scope(false, kinds is not null, states is not null, tags is not null, lowest is not null,
+  scope := moothill.search_scope(lift, kinds is not null, states is not null, tags is not null, lowest is not null,
                                  agent is not null, must is not null, without is not null, false);
   return query execute
-    'with found as materialized (select i.id, i.kind, i.status from moothill.search_items i where i.tenant_id = $1'
+    'with found as materialized (select '
+    || case when lift then 'distinct h.id, h.kind, h.status from moothill.search_items i join moothill.search_items h '
+                           'on h.tenant_id = $1 and h.id = i.agent_id where i.tenant_id = $1'
+            else 'i.id, i.kind, i.status from moothill.search_items i where i.tenant_id = $1' end
     || case when finder is not null then ' and i.tsv @@ $9' else '' end
     || case when scope <> '' then ' and ' || scope else '' end
     || ' limit $10), part as materialized (select * from found limit $10 - 1) '
@@ -927,9 +930,9 @@ begin
     'on t.tenant_id = $1 and t.item_id = f.id and t.facet = ''tag'' group by 2 order by n desc, 2 limit 30)'
     using tenant, kinds, states, tags, lowest, owner, must && mine, without, finder && mine, most + 1;
 end $$;
-comment on function moothill.search_facets(uuid, text, text[], text[], text[], numeric, text, jsonb, integer) is
-  'What matches, counted by kind, state and tag: the first so many items that hold any word of the query and pass its filters.';
-select mt.lend('moothill.search_facets(uuid, text, text[], text[], text[], numeric, text, jsonb, integer)'::regprocedure,
+comment on function moothill.search_facets(uuid, text, boolean, text[], text[], text[], numeric, text, jsonb, integer) is
+  'What matches, counted by kind, state and tag: the first so many items, or agents to which they lift, that hold any word of the query and pass its filters.';
+select mt.lend('moothill.search_facets(uuid, text, boolean, text[], text[], text[], numeric, text, jsonb, integer)'::regprocedure,
                'moothill_search');
 
 -- squawk-ignore ban-drop-function

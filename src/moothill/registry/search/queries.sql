@@ -132,8 +132,8 @@ from search_lost(%(tenant)s, %(kinds)s::text[], %(status)s::text[], %(tags)s::te
 -- What matches, counted by kind, state and tag; the facet `items` counts all of it.
 -- returns: many
 select facet, value, items
-from search_facets(%(tenant)s, %(text)s, %(kinds)s::text[], %(status)s::text[], %(tags)s::text[], %(confidence)s,
-                   %(agent)s, %(more)s, %(most)s);
+from search_facets(%(tenant)s, %(text)s, %(lift)s, %(kinds)s::text[], %(status)s::text[], %(tags)s::text[],
+                   %(confidence)s, %(agent)s, %(more)s, %(most)s);
 
 -- name: models
 -- Every embedding model, and how it stands in this tenant.
