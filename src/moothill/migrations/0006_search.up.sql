@@ -44,6 +44,7 @@ create index search_items_tsv_idx on moothill.search_items using gin (tsv) with 
 -- Neither status nor confidence is in an index: they change often, and a heap-only update spares the GIN index.
 create index search_items_kind_idx on moothill.search_items (tenant_id, kind);
 create index search_items_agent_idx on moothill.search_items (tenant_id, agent_id);
+create index search_items_confidence_idx on moothill.search_items (tenant_id, confidence);
 create index search_items_key_idx on moothill.search_items (tenant_id, key) where key is not null;
 select mt.protect('moothill.search_items');
 create policy search_rows on moothill.search_items for select to moothill_search using (true);

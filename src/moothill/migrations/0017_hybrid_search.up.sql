@@ -428,12 +428,17 @@ comment on function moothill.search_text(uuid, tsquery[], float8[], boolean, tex
   'The best hits for words: each word counts by how rare it is in this tenant and where in the text it stands; and in how many items each was found.';
 grant execute on function moothill.search_text(uuid, tsquery[], float8[], boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer) to moothill_search;
 
-create function moothill.search_few(tenant uuid, kinds text[], states text[], tags text[], agent uuid, must tsquery,
-                                    few integer)
+create function moothill.search_few(tenant uuid, kinds text[], states text[], tags text[], lowest numeric, agent uuid,
+                                    must tsquery, few integer)
   returns boolean
   language sql stable as $$
   select
-    agent is not null and few >= (
+    lowest is not null and few >= (
+      select count(*)
+      from ((select from moothill.search_items i where i.tenant_id = tenant and i.confidence is null limit few + 1)
+            union all
+            (select from moothill.search_items i where i.tenant_id = tenant and i.confidence >= lowest limit few + 1)) as part)
+    or agent is not null and few >= (
       select count(*)
       from (select from moothill.search_items i where i.tenant_id = tenant and i.agent_id = agent limit few + 1) as part)
     or must is not null and few >= (
@@ -454,9 +459,9 @@ create function moothill.search_few(tenant uuid, kinds text[], states text[], ta
         from (select from moothill.search_item_facets f
               where f.tenant_id = tenant and f.facet = 'tag' and f.value = t.tag limit few + 1) as part) as counted);
 $$;
-comment on function moothill.search_few(uuid, text[], text[], text[], uuid, tsquery, integer) is
+comment on function moothill.search_few(uuid, text[], text[], text[], numeric, uuid, tsquery, integer) is
   'Whether one of the filters alone leaves so few items that comparing each of them is the quickest way.';
-grant execute on function moothill.search_few(uuid, text[], text[], text[], uuid, tsquery, integer) to moothill_search;
+grant execute on function moothill.search_few(uuid, text[], text[], text[], numeric, uuid, tsquery, integer) to moothill_search;
 
 create function moothill.search_share(tenant uuid, lift boolean, kinds text[], states text[], tags text[], lowest numeric,
                                       agent uuid, must tsquery, without tsquery) returns double precision
@@ -513,7 +518,7 @@ begin
   end if;
   if not exact then
     if narrowed or kinds is not null then
-      driven := moothill.search_few(tenant, kinds, states, tags, agent, must, few);
+      driven := moothill.search_few(tenant, kinds, states, tags, lowest, agent, must, few);
       exact := driven;
     end if;
     if not exact and (narrowed or kinds is not null) then

@@ -12,6 +12,7 @@ from moothill.kernel.errors import Invalid, NotFound
 from moothill.moot import Moot
 from moothill.registry.graph.errors import NoPath, SameAgent
 from moothill.registry.relationships.models import RelationshipFilter
+from moothill.registry.search import SearchGraph
 from tests.integration.graph.reference import TYPES, Plain, distances, every_way, random_edges
 from tests.integration.graph.world import expand, settle
 
@@ -158,6 +159,28 @@ async def test_a_picture_of_everybody_says_of_nothing_that_it_was_left_out(moot:
     await settle(moot, 3, [Plain(n, n + 1, TYPES[0], False, 90, 100) for n in range(2)])
     assert not (await moot.graph.map(limit=3)).truncated
     assert (await moot.graph.map(limit=2)).truncated
+
+
+async def test_an_agent_that_was_deactivated_is_walked_through_and_no_hit(moot: Moot) -> None:
+    """What it knew of others stays true; it is shown as offline, and found and chosen no more."""
+    for key in ("ada", "bela", "cleo"):
+        await moot.agents.register(agent_id=key, name=key.title(), description="bakes bread" if key == "ada" else "")
+    for source, target in (("ada", "bela"), ("bela", "cleo")):
+        await moot.relationships.put(source=source, target=target, type="COLLABORATES_WITH", confidence=Decimal("0.9"))
+    await moot.agents.deactivate(agent="bela")
+    walked = await moot.graph.traverse(agent="ada", hops=2)
+    assert [(each.agent, each.hop, each.status) for each in walked.agents] == [
+        ("ada", 0, "idle"),
+        ("bela", 1, "offline"),
+        ("cleo", 2, "idle"),
+    ]
+    assert (await moot.graph.path(source="ada", target="cleo")).length == 2
+    found = await moot.search.find(text="bread", mode="text", graph=SearchGraph(hops=2))
+    assert [hit.key for hit in found.hits] == ["ada", "cleo"]
+    reach = found.hits[1].why.reach
+    assert reach is not None
+    assert (reach.hops, reach.parent) == (2, None)
+    assert "over another agent" in found.hits[1].why.explanation
 
 
 async def test_a_walk_stays_in_its_tenant(moot: Moot, other: Moot, server: EmbeddedServer) -> None:

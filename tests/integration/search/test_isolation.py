@@ -19,7 +19,7 @@ CALLS = {
     "null, null, null, null, null, 10, 10)",
     "search_vector": "select * from search_vector(%(tenant)s, %(model)s, %(vector)s::halfvec, false, null, null, null, "
     "null, null, null, null, 10, 10)",
-    "search_few": "select search_few(%(tenant)s, array['agent'], null, null, null, null, 10)",
+    "search_few": "select search_few(%(tenant)s, array['agent'], null, null, null, null, null, 10)",
     "search_lost": "select * from search_lost(%(tenant)s, null, null, null, null, null, 'bread')",
     "search_beginning": "select search_beginning(%(tenant)s, 'br', 50)",
     "search_held": "select search_held(%(tenant)s, array['bread'::tsquery], 10)",
