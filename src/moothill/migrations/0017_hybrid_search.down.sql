@@ -8,6 +8,7 @@ drop function moothill.search_vector(uuid, text, public.halfvec, boolean, text[]
 drop function moothill.search_share(uuid, boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery);
 drop function moothill.search_few(uuid, text[], text[], text[], numeric, uuid, tsquery, integer);
 drop function moothill.search_text(uuid, tsquery[], float8[], boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer);
+drop function moothill.search_finders(tsquery[], bigint[], integer, integer);
 drop function moothill.search_guess(uuid, text[], integer);
 drop function moothill.search_beginning(uuid, text, integer);
 drop function moothill.search_phrase(text);

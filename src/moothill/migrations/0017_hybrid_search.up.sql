@@ -247,9 +247,12 @@ comment on function moothill.search_vector_statement(text, boolean, boolean, tex
 
 create function moothill.search_text_statement(lift boolean, scope text, words integer) returns text
   language sql immutable parallel safe as $$
+  -- The fence leaves the index of lexemes as the one way: what the planner believes of a word comes from the texts of
+  -- all tenants, and would let a search take another way when others use the word much.
   select format(
-    'with found as materialized (select i.id, %1$s as hit, %2$s as score from moothill.search_items i%3$s '
-    'where i.tenant_id = $1 and i.tsv @@ $9%4$s) '
+    'with found as materialized (select i.id, %1$s as hit, %2$s as score '
+    'from (select t.* from moothill.search_items t where t.tsv @@ $9 offset 0) i%3$s '
+    'where i.tenant_id = $1%4$s) '
     'select array_agg(f.hit), array_agg(f.item), array_agg(f.best) from ('
     'select hit, (array_agg(id order by score desc, id))[1] as item, max(score) as best from found '
     'where hit is not null group by hit order by best desc, hit limit $12) f',
@@ -372,61 +375,113 @@ grant execute on function moothill.search_text_statement(boolean, text, integer)
   moothill.search_phrase(text), moothill.search_beginning(uuid, text, integer),
   moothill.search_guess(uuid, text[], integer) to moothill_search;
 
+create function moothill.search_finders(asked tsquery[], counts bigint[], enough integer, common integer)
+  returns tsquery[]
+  language plpgsql immutable parallel safe as $$
+declare
+  finders tsquery[] := '{}';
+  rare tsquery;
+  few tsquery;
+  pairs tsquery;
+  every tsquery;
+  either tsquery;
+  scarce tsquery[] := '{}';
+  frequent tsquery[] := '{}';
+  total bigint := 0;
+  one record;
+begin
+  for one in select w.sought, w.n from unnest(asked, counts) as w (sought, n) where w.n > 0 order by w.n, w.sought::text loop
+    every := case when every is null then one.sought else every && one.sought end;
+    either := case when either is null then one.sought else either || one.sought end;
+    if one.n <= common then
+      few := case when few is null then one.sought else few || one.sought end;
+    end if;
+    total := total + one.n;
+    if total <= enough then
+      rare := either;
+    elsif one.n <= common then
+      scarce := scarce || one.sought;
+    else
+      frequent := frequent || one.sought;
+    end if;
+  end loop;
+  -- The rarest words find what holds them; two others together weigh as much as a rare one. Where that finds too
+  -- little, any word that is not common does; where every word is common, all of them together, then two, then any.
+  select string_agg(format('(%s) & (%s)', a.sought, b.sought), ' | ')::tsquery into pairs
+  from unnest((scarce || frequent)[:8]) with ordinality as a (sought, place)
+  join unnest((scarce || frequent)[:8]) with ordinality as b (sought, place) on b.place > a.place
+  where few is null or a.place <= cardinality(scarce);
+  if few is null then
+    return array[every, coalesce(pairs, either), either];
+  end if;
+  return array[case when pairs is null then coalesce(rare, few) when rare is null then pairs else rare || pairs end,
+               few];
+end $$;
+comment on function moothill.search_finders(tsquery[], bigint[], integer, integer) is
+  'Questions that find what is worth ranking, the narrowest first, from words and in how many items each stands.';
+
 create function moothill.search_text(tenant uuid, asked tsquery[], factors float8[], lift boolean, kinds text[],
                                      states text[], tags text[], lowest numeric, agent uuid, must tsquery,
                                      without tsquery, size integer, common integer)
   returns table (hits uuid[], items uuid[], scores float8[], counts bigint[])
-  language plpgsql stable as $$
+  language plpgsql stable set enable_seqscan = off as $$
 declare
   mine tsquery := ('''' || mt.tenant_lexeme(tenant) || '''')::tsquery;
   statement text;
   weights float8[] := '{}';
-  any_word tsquery;
-  rare_word tsquery;
-  all_words tsquery;
-  finder tsquery;
+  ranked tsquery[] := '{}';
+  finders tsquery[];
   held bigint;
+  stems tsquery[] := array(select w.sought from unnest(asked, factors) with ordinality as w (sought, factor, place)
+                           where w.factor = 1 order by w.place);
+  forms tsquery[] := array(select w.sought from unnest(asked, factors) with ordinality as w (sought, factor, place)
+                           where w.factor < 1 order by w.place);
+  known bigint[];
+  standing bigint[];
+  stem integer := 0;
+  form integer := 0;
 begin
   select count(*) into held
   from (select from moothill.search_items i where i.tenant_id = tenant limit 2 * common) as part;
-  select array_agg(c.n order by w.place) into counts
-  from unnest(asked) with ordinality as w (sought, place)
-  cross join lateral (
-    select count(*) as n
-    from (select from moothill.search_items i where i.tenant_id = tenant and i.tsv @@ (w.sought && mine)
-          limit common + 1) as part
-  ) as c;
+  known := moothill.search_held(tenant, stems, common + 1);
+  standing := moothill.search_held(tenant, forms, 1);
+  -- An exact form is taken to be as frequent as the stem before it, if it stands anywhere.
   for place in 1 .. cardinality(asked) loop
-    weights := weights || factors[place] * ln(1 + greatest(held, counts[place])::float8 / greatest(counts[place], 1));
-    any_word := case when place = 1 then asked[place] else any_word || asked[place] end;
-    if counts[place] <= common then
-      rare_word := case when rare_word is null then asked[place] else rare_word || asked[place] end;
-    end if;
     if factors[place] = 1 then
-      all_words := case when all_words is null then asked[place] else all_words && asked[place] end;
+      stem := stem + 1;
+      counts[place] := known[stem];
+    else
+      form := form + 1;
+      counts[place] := case when standing[form] = 0 then 0 else greatest(known[stem], 1) end;
+    end if;
+    if counts[place] > 0 then
+      ranked := ranked || asked[place];
+      weights := weights || factors[place] * ln(1 + greatest(held, counts[place])::float8 / counts[place]);
     end if;
   end loop;
-
+  if ranked = '{}' then
+    return next;
+    return;
+  end if;
   statement := moothill.search_text_statement(
     lift, moothill.search_scope(lift, kinds is not null, states is not null, tags is not null, lowest is not null,
-                                agent is not null, false, without is not null, false), cardinality(asked));
+                                agent is not null, false, without is not null, false), cardinality(ranked));
   if must is not null then
     mine := mine && must;
   end if;
-  -- Rare words find everything worth ranking. Where every word is common, what holds all of them
-  -- comes first and usually suffices; only if it does not are all rows with any of them ranked.
-  finder := coalesce(rare_word, all_words);
-  loop
+  finders := moothill.search_finders(stems, known, greatest(8 * size, 200), common);
+  for step in 1 .. cardinality(finders) loop
+    continue when finders[step] = finders[step - 1];
     execute statement into hits, items, scores
-      using tenant, kinds, states, tags, lowest, agent, must, without, finder && mine, asked, weights, size;
-    exit when finder = any_word or coalesce(cardinality(hits), 0) >= size or rare_word is not null;
-    finder := any_word;
+      using tenant, kinds, states, tags, lowest, agent, must, without, finders[step] && mine, ranked, weights, size;
+    exit when coalesce(cardinality(hits), 0) >= size;
   end loop;
   return next;
 end $$;
 comment on function moothill.search_text(uuid, tsquery[], float8[], boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer) is
   'The best hits for words: each word counts by how rare it is in this tenant and where in the text it stands; and in how many items each was found.';
 grant execute on function moothill.search_text(uuid, tsquery[], float8[], boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer) to moothill_search;
+grant execute on function moothill.search_finders(tsquery[], bigint[], integer, integer) to moothill_search;
 
 create function moothill.search_few(tenant uuid, kinds text[], states text[], tags text[], lowest numeric, agent uuid,
                                     must tsquery, few integer)
