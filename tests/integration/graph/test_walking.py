@@ -86,6 +86,27 @@ async def test_what_bounds_a_walk_is_said_with_the_hop(moot: Moot) -> None:
     assert "raise `limit`" in small.message
 
 
+@pytest.mark.parametrize("seed", [9, 10])
+async def test_the_best_are_kept_of_a_frontier_too_large_to_be_read_whole(moot: Moot, seed: int) -> None:
+    """Of most of its agents no relationship is read; what is kept is the same as if all of them were."""
+    count, limit = 400, 150
+    edges = random_edges(count, 2_000, seed)
+    await settle(moot, count, edges)
+    for start in range(3):
+        found = await moot.graph.traverse(agent=f"a{start}", hops=3, limit=limit, fan=100)
+        wanted = distances(edges, {start: 1.0}, 3)
+        full = found.full_at_hop
+        assert full is not None
+        ways = {int(each.agent[1:]): (each.hop, each.confidence) for each in found.agents}
+        assert len(ways) == limit
+        for agent, (hop, worth, _) in wanted.items():
+            if hop < full:
+                assert ways[agent] == (hop, pytest.approx(worth, abs=1e-5))
+        last = sorted((worth for hop, worth, _ in wanted.values() if hop == full), reverse=True)
+        kept = sorted((worth for hop, worth in ways.values() if hop == full), reverse=True)
+        assert kept == pytest.approx(last[: len(kept)], abs=1e-5)
+
+
 @pytest.mark.parametrize("seed", [6, 7, 8])
 async def test_a_path_is_the_shortest_and_of_these_the_surest(moot: Moot, seed: int) -> None:
     edges = random_edges(AGENTS, 34, seed)
