@@ -20,6 +20,7 @@ from moothill.kernel.errors import MoothillError
 from moothill.kernel.identifiers import uuid7
 from moothill.kernel.settings import Settings
 from moothill.moot import Moot
+from moothill.registry.agents.formats.entry import CapabilityEntry, CatalogueEntry
 from moothill.registry.relationships import NewRelationship
 from moothill.registry.search import SearchFilters, SearchGraph
 from moothill.session import open_database
@@ -67,6 +68,7 @@ class Ground:
             for sql, parameters in asked:
                 await connection.execute("begin")
                 await connection.execute("select mt.set_context(%s, %s, 'operator', 60000)", [self.tenant, self.tenant])
+                found: Any = None
                 # The first time fills the caches of the session.
                 for _ in range(2):
                     cursor = await connection.execute(
@@ -99,17 +101,16 @@ async def ground(server: EmbeddedServer) -> AsyncIterator[Ground]:
                 tenant = await platform.tenants.create(slug=slug, name=slug)
                 made[slug] = Ground(platform.tenant(slug), tenant.id, dsn, admin)
                 said = SECRET if slug == "theirs" else "breeze"
-                await made[slug].ours.agents.load(
-                    entries=[
-                        {  # type: ignore[list-item]
-                            "agent_id": f"{slug}-{n}",
-                            "name": f"{said} {n}",
-                            "description": f"Speaks of {said}.",
-                            "capabilities": [{"name": f"{said} making {n}"}] if n < 5 else [],
-                        }
-                        for n in range(AGENTS)
-                    ]
-                )
+                entries = [
+                    CatalogueEntry(
+                        agent_id=f"{slug}-{n}",
+                        name=f"{said} {n}",
+                        description=f"Speaks of {said}.",
+                        capabilities=(CapabilityEntry(name=f"{said} making {n}"),) if n < 5 else (),
+                    )
+                    for n in range(AGENTS)
+                ]
+                await made[slug].ours.agents.load(entries=entries)
             ours, theirs = made["ours"], made["theirs"]
             await theirs.ours.relationships.load(
                 relationships=[
