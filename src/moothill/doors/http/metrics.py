@@ -14,7 +14,6 @@ from prometheus_client.registry import Collector
 from ...database.circuit import CircuitState
 from ...database.health import pool_health
 from ...kernel.instruments import BUCKETS, Instruments
-from ...registry.search.sessions.recorder import recorder_of
 from .door import Door
 
 __all__ = ["CONTENT_TYPE", "Exposition"]
@@ -53,7 +52,7 @@ class _DoorCollector(Collector):
         yield from _of_calls(self._door.runtime.instruments)
         yield from _of_http(self._door)
         yield from _of_pool(self._door)
-        yield from _of_searches(self._door)
+        yield from _of_subsystems(self._door.runtime.instruments)
 
 
 def _of_calls(instruments: Instruments) -> Iterator[Metric]:
@@ -114,17 +113,14 @@ def _of_pool(door: Door) -> Iterator[Metric]:
         yield family
 
 
-def _of_searches(door: Door) -> Iterator[Metric]:
-    """What becomes of the records of searches: they are written off the searches' way, and may be lost."""
-    recorder = recorder_of(door.runtime)
-    for name, meaning, count in (
-        ("moothill_searches_recorded", "Searches that were written down.", recorder.written),
-        ("moothill_searches_lost", "Searches that could not be written down.", recorder.dropped),
-    ):
-        family = CounterMetricFamily(name, meaning)
-        family.add_metric([], count)
+def _of_subsystems(instruments: Instruments) -> Iterator[Metric]:
+    """What subsystems count themselves."""
+    for name, (meaning, count) in sorted(instruments.counters.items()):
+        family = CounterMetricFamily(f"moothill_{name}", meaning)
+        family.add_metric([], count())
         yield family
-    yield _gauge("moothill_searches_waiting", "Searches that wait to be written down.", recorder.waiting)
+    for name, (meaning, value) in sorted(instruments.gauges.items()):
+        yield _gauge(f"moothill_{name}", meaning, value())
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -170,7 +170,14 @@ def recorder_of(runtime: Runtime) -> Recorder:
     if found is None:
         settings = getattr(runtime.database, "settings", None)
         enabled = bool(getattr(settings, "record_searches", True))
-        found = runtime.providers[_NAME] = Recorder(runtime, enabled=enabled)
+        found = runtime.providers[_NAME] = made = Recorder(runtime, enabled=enabled)
+        counters = runtime.instruments.counters
+        counters["searches_recorded"] = ("Searches that were written down.", lambda: made.written)
+        counters["searches_lost"] = ("Searches that could not be written down.", lambda: made.dropped)
+        runtime.instruments.gauges["searches_waiting"] = (
+            "Searches that wait to be written down.",
+            lambda: made.waiting,
+        )
     assert isinstance(found, Recorder)
     return found
 
