@@ -23,6 +23,7 @@ from moothill.moot import Moot
 from moothill.registry.agents.formats.entry import CapabilityEntry, CatalogueEntry
 from moothill.registry.relationships import NewRelationship
 from moothill.registry.search import SearchFilters, SearchGraph
+from moothill.registry.search.providers import providers_of
 from moothill.session import open_database
 from tests.conftest import cloned
 
@@ -36,16 +37,18 @@ Asked = list[tuple[str, Mapping[str, Any]]]
 class Ground:
     """Two tenants in a database of their own; what the first one asks is noted."""
 
-    def __init__(self, ours: Moot, tenant: UUID, dsn: str, admin_dsn: str) -> None:
-        self.ours = ours
+    def __init__(self, platform: Moot, slug: str, tenant: UUID, dsn: str) -> None:
+        self.platform = platform
+        self.ours = platform.tenant(slug)
         self.tenant = tenant
         self.dsn = dsn
-        self.admin_dsn = admin_dsn
         self.hidden: dict[str, Any] = {}
 
     async def noted(self, monkeypatch: pytest.MonkeyPatch, ask: Callable[[], Awaitable[Any]]) -> Asked:
         """The statements of a call that may fail."""
         asked: Asked = []
+        # Which model answers is asked now and then; here, each time.
+        providers_of(self.platform.executor).forget(self.tenant)
         fetch = PooledTransaction._fetch
 
         async def noting(unit: PooledTransaction, sql: str, parameters: Mapping[str, Any]) -> Any:
@@ -99,7 +102,7 @@ async def ground(server: EmbeddedServer) -> AsyncIterator[Ground]:
         try:
             for slug in ("ours", "theirs"):
                 tenant = await platform.tenants.create(slug=slug, name=slug)
-                made[slug] = Ground(platform.tenant(slug), tenant.id, dsn, admin)
+                made[slug] = Ground(platform, slug, tenant.id, dsn)
                 said = SECRET if slug == "theirs" else "breeze"
                 entries = [
                     CatalogueEntry(
