@@ -6,6 +6,7 @@ Counters are plain numbers read by `/metrics`; a process without that door pays 
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ class Instruments:
     Attributes:
         rate_limit: calls a minute for one key; None switches the limit off (embedded use).
         rates: the limits of whole tenants.
+        counters: what subsystems count themselves, by the metric's name: what it means, and how many.
+        gauges: what they have at the moment, likewise.
     """
 
     rate_limit: int | None = None
@@ -51,6 +54,8 @@ class Instruments:
     durations: dict[str, list[int]] = field(default_factory=dict)
     retries: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     rates: Rates = field(default_factory=Rates)
+    counters: dict[str, tuple[str, Callable[[], float]]] = field(default_factory=dict)
+    gauges: dict[str, tuple[str, Callable[[], float]]] = field(default_factory=dict)
     _buckets: dict[Any, _Bucket] = field(default_factory=dict)
 
     def called(self, operation: "Operation[Any, Any]", call: "Context", outcome: str, seconds: float) -> None:

@@ -140,11 +140,12 @@ CALLS = (
         "nothing",
     ),
     Call(
-        "select * from moothill.search_facets(%(tenant)s, 'reviewing', null, null, null, null, null, null, 1000)",
+        "select * from moothill.search_facets(%(tenant)s, 'reviewing', false, null, null, null, null, null, null, 9)",
         "refused",
     ),
     Call(
-        "select * from moothill.search_facets(%(ours)s, 'reviewing', null, null, null, null, %(agent)s::text, null, 9)",
+        "select * from moothill.search_facets(%(ours)s, 'reviewing', false, null, null, null, null, %(agent)s::text, "
+        "null, 9)",
         "own",
     ),
     Call("select moothill.search_note(%(tenant)s, %(agent)s, 'kubernetes')", "harmless"),

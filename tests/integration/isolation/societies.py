@@ -69,8 +69,8 @@ _BEHIND: Mapping[str, LiteralString] = {
           from generate_series(1, 2) n
           returning tenant_id, id
         )
-        insert into moothill.search_judgements (tenant_id, query_id, item_id, grade)
-        select q.tenant_id, q.id, i.id, 3
+        insert into moothill.search_judgements (tenant_id, query_id, item_id, grade, source)
+        select q.tenant_id, q.id, i.id, 3, 'given'
         from query q
         cross join lateral (
           select i.id from moothill.search_items i where i.tenant_id = %(tenant)s order by i.id limit 1) i

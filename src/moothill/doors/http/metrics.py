@@ -52,6 +52,7 @@ class _DoorCollector(Collector):
         yield from _of_calls(self._door.runtime.instruments)
         yield from _of_http(self._door)
         yield from _of_pool(self._door)
+        yield from _of_subsystems(self._door.runtime.instruments)
 
 
 def _of_calls(instruments: Instruments) -> Iterator[Metric]:
@@ -110,6 +111,16 @@ def _of_pool(door: Door) -> Iterator[Metric]:
         family = CounterMetricFamily(f"moothill_{metric}", meaning)
         family.add_metric([], numbers.get(name, 0))
         yield family
+
+
+def _of_subsystems(instruments: Instruments) -> Iterator[Metric]:
+    """What subsystems count themselves."""
+    for name, (meaning, count) in sorted(instruments.counters.items()):
+        family = CounterMetricFamily(f"moothill_{name}", meaning)
+        family.add_metric([], count())
+        yield family
+    for name, (meaning, value) in sorted(instruments.gauges.items()):
+        yield _gauge(f"moothill_{name}", meaning, value())
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:
