@@ -6,6 +6,7 @@ events shows nothing that a transaction may still precede, so one process would 
 global objects take a database of their own (`fresh_database`), cloned from the migrated template.
 """
 
+import gc
 import os
 import shutil
 import signal
@@ -46,6 +47,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # What a property takes says how busy the machine is, and nothing about us.
 hypothesis.settings.register_profile("moothill", deadline=None)
 hypothesis.settings.load_profile("moothill")
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over modules and tests, which last: a full collection is then ten times quicker."""
+    gc.collect()
+    gc.freeze()
+
 
 MootFactory = Callable[[], Awaitable[Moot]]
 DatabaseFactory = Callable[[], Awaitable[str]]

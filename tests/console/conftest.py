@@ -63,6 +63,9 @@ async def simulated(console: Console) -> AsyncIterator[User]:
             try:
                 yield user
             finally:
+                for page in Client.instances.values():
+                    # Its cancellation is lost when a message comes at that moment, and is tried again after 2 s.
+                    page.outbox.stop()
                 console.sessions.close()
                 console.listener.close()
                 # The framework would unload the modules of our pages, and with them the registry.
