@@ -20,7 +20,7 @@ from moothill.database.migrate import history
 from moothill.kernel.errors import KINDS
 from moothill.moot import Moot
 from tests.command_line import CommandLine, Outcome
-from tests.conftest import DATABASE
+from tests.conftest import DATABASE, scratch
 
 Run = Callable[..., Awaitable[Outcome]]
 
@@ -320,7 +320,7 @@ async def test_the_check_lists_every_fault(
 
 
 async def test_the_embedded_server_of_a_folder_serves_the_same_commands(run: Run, tmp_path: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="moothill-test-cli-") as place:
+    with tempfile.TemporaryDirectory(prefix="moothill-test-cli-", dir=scratch()) as place:
         Path(place).chmod(0o711)
         folder = ("--folder", f"{place}/server=1")
         migrated = await run(*folder, "db", "migrate")
