@@ -6,11 +6,13 @@ events shows nothing that a transaction may still precede, so one process would 
 global objects take a database of their own (`fresh_database`), cloned from the migrated template.
 """
 
+import contextlib
 import gc
 import os
 import shutil
 import signal
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,6 +27,7 @@ from psycopg import sql
 from moothill.database.embedded import EmbeddedServer
 from moothill.database.migrate import Migrator
 from moothill.database.roles import bootstrap, role_statements
+from moothill.kernel.errors import MoothillError
 from moothill.kernel.settings import Settings
 from moothill.moot import Moot
 from moothill.session import open_database
@@ -39,6 +42,8 @@ PASSING = {
     "wal_compression": "off",
     "max_wal_size": "512MB",
 }
+# A run that begins has made its folder, and may not be known as its server's user yet.
+ABANDONED_SECONDS = 600
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Whoever starts us in the background of a script has it ignored, and what we start would inherit that.
@@ -79,18 +84,31 @@ async def server() -> AsyncIterator[EmbeddedServer]:
     major = int(os.environ.get("MOOTHILL_TEST_MAJOR", "18"))
     # Not under pytest's own folder: PostgreSQL runs as another user than root and must be able to enter.
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
-    folder = scratch() / f"moothill-test-{run[:12]}"
+    folder = scratch() / f"moothill-suite-{run[:12]}"
+    await sweep(folder)
     running = EmbeddedServer(folder, major=major, settings=PASSING)
 
     async def first_start(started: EmbeddedServer) -> None:
         await bootstrap_as(started, TEMPLATE)
         await Migrator(started.dsn("migrator", TEMPLATE)).migrate()
 
-    await running.start(bootstrap=first_start)
-    await clone(running, DATABASE)
-    yield running
-    if await running.stop():
-        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        await running.start(bootstrap=first_start)
+        await clone(running, DATABASE)
+        yield running
+    finally:
+        if await running.stop():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+async def sweep(own: Path) -> None:
+    """Stop and remove what earlier runs left that were killed: it would fill the memory."""
+    for folder in own.parent.glob("moothill-suite-*"):
+        # The other processes of this run sweep too.
+        with contextlib.suppress(OSError, MoothillError):
+            is_old = time.time() - folder.stat().st_mtime > ABANDONED_SECONDS
+            if folder != own and is_old and await EmbeddedServer(folder).stop():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 async def bootstrap_as(server: EmbeddedServer, name: str) -> None:
