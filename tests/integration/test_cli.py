@@ -217,6 +217,11 @@ async def test_migrations_go_back_and_forth(migrator: Run) -> None:
     assert done.out == f"applied {last}\n1 applied.\n"
 
 
+async def test_a_database_that_was_restored_begins_a_new_life(migrator: Run) -> None:
+    assert (await migrator("restored")).out == "Life 2 of this database has begun.\n"
+    assert (await migrator("restored", "--json")).json == {"life": 3}
+
+
 async def test_a_rollback_asks_first(migrator: Run) -> None:
     refused = await migrator("rollback", stdin=b"n\n", is_terminal=True)
     assert refused.code == 1
