@@ -46,6 +46,8 @@ class Instruments:
         rates: the limits of whole tenants.
         counters: what subsystems count themselves, by the metric's name: what it means, and how many.
         gauges: what they have at the moment, likewise.
+        jobs_begun: jobs whose first step this process took up.
+        jobs_waited: how long these had waited, in seconds.
     """
 
     rate_limit: int | None = None
@@ -56,6 +58,8 @@ class Instruments:
     rates: Rates = field(default_factory=Rates)
     counters: dict[str, tuple[str, Callable[[], float]]] = field(default_factory=dict)
     gauges: dict[str, tuple[str, Callable[[], float]]] = field(default_factory=dict)
+    jobs_begun: int = 0
+    jobs_waited: float = 0.0
     _buckets: dict[Any, _Bucket] = field(default_factory=dict)
 
     def called(self, operation: "Operation[Any, Any]", call: "Context", outcome: str, seconds: float) -> None:
@@ -83,6 +87,11 @@ class Instruments:
     def retried(self, operation: "Operation[Any, Any]") -> None:
         """Count a retry after a serialisation failure or a deadlock."""
         self.retries[operation.name] += 1
+
+    def job_begun(self, waited: float) -> None:
+        """Count a job that is begun for the first time, and the seconds since it was asked for."""
+        self.jobs_begun += 1
+        self.jobs_waited += waited
 
     def admit(self, call: "Context", operation: "Operation[Any, Any]") -> None:
         """Take a token of the caller's key, and of each limit of its tenant that covers the call.
