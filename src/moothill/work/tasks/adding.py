@@ -256,12 +256,17 @@ def _rows(
     for child, _, type in edges:
         waits[child] = waits.get(child, 0) + (type != "soft")
     lanes: dict[UUID, dict[str, Any]] = {}
+    plain: dict[tuple[str, str], dict[str, Any]] = {}
     rows = []
     caller = context().actor
     for place in fresh:
         task, id = tasks[place], ids[place]
-        lane = lane_row(task.queue, task.group, task.requirements, agents)
-        lanes.setdefault(lane["id"], lane)
+        lane = None if task.requirements.model_fields_set else plain.get((task.queue, task.group))
+        if lane is None:
+            lane = lane_row(task.queue, task.group, task.requirements, agents)
+            lanes.setdefault(lane["id"], lane)
+            if not task.requirements.model_fields_set:
+                plain[task.queue, task.group] = lane
         row = task.model_dump(mode="json", exclude_defaults=True, include=_STORED)
         row |= {
             "id": id,

@@ -25,6 +25,7 @@ BENCHES = {
     "tenancy": "What the tenant's transaction adds to a read.",
     "events": "Writers of one tenant, against a counter that orders them.",
     "hybrid": "Search by words, vector and relationships, with precision on a judged set.",
+    "tasks": "Adding, handing out and ending tasks, beside other queues on PostgreSQL.",
     "graph": "Walking relationships and finding paths, at three sizes of society.",
 }
 
@@ -116,6 +117,10 @@ async def _measure(name: str, scale: str, vectors: int) -> "Report":
                     from ....bench import graph
 
                     runs["graph"] = lambda: graph.run(moot, scale=scale, admin_dsn=admin)
+                if name == "tasks":
+                    from ....bench import tasks
+
+                    runs["tasks"] = lambda: tasks.run(moot, scale=scale, admin_dsn=admin)
                 report.rows += await runs[name]()
             finally:
                 await server.stop()
