@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, Field
 
-from ...database.queries import Many, Maybe, Queries, Run
+from ...database.queries import Many, Maybe, One, Queries, Run
 from ...kernel.context import context
 from ...kernel.errors import Conflict, Forbidden
 from ...kernel.operation import operation
@@ -45,6 +45,10 @@ WorkerId = Annotated[
     UUID | None,
     Field(description="Id that a worker gave itself when it began: one heartbeat then keeps all that it holds."),
 ]
+ForWhom = Annotated[AgentReference | None, Field(description="For whom; default: the agent that asks, if one does.")]
+Most = Annotated[int, Field(ge=1, le=MOST_ATTEMPTS, description="At most so many.")]
+Begins = Annotated[bool, Field(description="Whether work begins at once; otherwise say `tasks.begin`.")]
+WorkerName = Annotated[Label | None, Field(description="The worker's name, for people.")]
 
 
 class _Agent(BaseModel):
@@ -114,6 +118,7 @@ class Sql(Queries):
     claim: Many[_Claimed]
     parents: Many[_Parent]
     answers: Many[_Answer]
+    next_due: One[float | None]
     begin: Maybe[_Begun]
     keep: Many[_Kept]
     forget_worker: Run
@@ -130,15 +135,13 @@ class AgentIsSuspended(Conflict):
 async def claim(
     self: Service,
     *,
-    agent: Annotated[
-        AgentReference | None, Field(description="For whom; default: the agent that asks, if one does.")
-    ] = None,
+    agent: ForWhom = None,
     queues: Queues = None,
-    limit: Annotated[int, Field(ge=1, le=MOST_ATTEMPTS, description="At most so many.")] = 1,
+    limit: Most = 1,
     lease_seconds: Lease = LEASE_SECONDS,
-    begin: Annotated[bool, Field(description="Whether work begins at once; otherwise say `tasks.begin`.")] = True,
+    begin: Begins = True,
     worker: WorkerId = None,
-    worker_name: Annotated[Label | None, Field(description="The worker's name, for people.")] = None,
+    worker_name: WorkerName = None,
 ) -> Sequence[ClaimedTask]:
     """Take tasks to work on: those that the agent may take, the most urgent first; none when there are none.
 
@@ -161,6 +164,8 @@ async def claim(
         begins=begin,
     )
     if not rows:
+        # Others who wait for tasks would look in vain too, and wake us by that.
+        context().hush()
         return []
     ids = [row.id for row in rows]
     context().record(
@@ -245,6 +250,7 @@ async def heartbeat(
 
     An attempt that does not hold its task any more is no error here: the answer says so, and that nothing of it counts.
     """
+    context().hush()
     rows = await sql.keep(
         ids=[each.task for each in attempts],
         tokens=[each.token for each in attempts],

@@ -51,6 +51,15 @@ from task_answers n
 where n.tenant_id = %(tenant)s and n.task_id = any(%(ids)s::uuid[])
 order by n.task_id, n.id;
 
+-- name: next_due
+-- Seconds until the next task that waits for its time is due, among the first that time does something to.
+-- returns: one
+select extract(epoch from min(d.due_at) - now())::float8
+from (select q.due_at, q.state from task_queue q
+      where q.tenant_id = %(tenant)s and q.alarm_at > now() and q.alarm_at < now() + make_interval(secs => %(within)s)
+      order by q.alarm_at limit 100) d
+where d.state in ('scheduled', 'retry');
+
 -- name: begin
 -- Begin a task that was handed out.
 -- returns: maybe

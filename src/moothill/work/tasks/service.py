@@ -14,7 +14,7 @@ from ...kernel.identifiers import NOBODY
 from ...kernel.paging import Cursor, PageSize, decode_cursor
 from ...kernel.texts import AgentReference, canonical
 from ...registry.agents.lookup import find_agent
-from . import adding, claiming, ending, linking, moving, rules, waiting
+from . import adding, claiming, ending, linking, moving, polling, rules, waiting
 from .events import TasksArchived, TasksLost
 from .lookup import find_task
 from .models import QueueName, QueueSummary, Task, TaskAttempt, TaskFilter, TaskReference, TaskSummary, Throughput
@@ -76,6 +76,8 @@ class Tasks(Service, group="tasks"):
     enqueue = adding.enqueue
     enqueue_many = adding.enqueue_many
     claim = claiming.claim
+    next = polling.next_
+    due = polling.due
     begin = claiming.begin
     heartbeat = claiming.heartbeat
     complete = ending.complete
