@@ -105,7 +105,7 @@ def backoff(failures: int, chance: float, *, base: float = 5, factor: float = 2,
 
 
 def next_look(vain: int, chance: float, *, longest: float, due: float | None = None) -> tuple[float, float]:
-    """How long who waits for tasks does so before the next look, when nothing wakes it and when something does, seconds.
+    """How long to wait for tasks before the next look, when nothing wakes and when something does, seconds.
 
     Args:
         vain: looks in a row that something woke and that found nothing: others are woken by the same, so that each

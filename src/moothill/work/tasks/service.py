@@ -14,7 +14,7 @@ from ...kernel.identifiers import NOBODY
 from ...kernel.paging import Cursor, PageSize, decode_cursor
 from ...kernel.texts import AgentReference, canonical
 from ...registry.agents.lookup import find_agent
-from . import adding, claiming, ending, linking, moving, polling, rules, waiting
+from . import adding, claiming, ending, linking, moving, polling, rules, stepping, waiting
 from .events import TasksArchived, TasksLost
 from .lookup import find_task
 from .models import QueueName, QueueSummary, Task, TaskAttempt, TaskFilter, TaskReference, TaskSummary, Throughput
@@ -80,6 +80,8 @@ class Tasks(Service, group="tasks"):
     due = polling.due
     begin = claiming.begin
     heartbeat = claiming.heartbeat
+    record_step = stepping.record_step
+    steps = stepping.steps
     complete = ending.complete
     complete_many = ending.complete_many
     fail = ending.fail
