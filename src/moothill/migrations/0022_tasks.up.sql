@@ -1079,10 +1079,14 @@ create function moothill.task_hint(tenant uuid, queues text[]) returns void
   language plpgsql volatile security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 begin
   perform mt.same_tenant(tenant);
-  insert into moothill.task_hints (tenant_id, queue)
-  select tenant, q from unnest(queues) as q
-  where not exists (select from moothill.task_hints h where h.tenant_id = tenant and h.queue = q)
-  on conflict (tenant_id, queue) do nothing;
+  -- A hint is touched now and then, so that who takes one away knows that nobody relies on it.
+  insert into moothill.task_hints as h (tenant_id, queue, since)
+  select tenant, q, now() from unnest(queues) as q
+  where not exists (select from moothill.task_hints h
+                    where h.tenant_id = tenant and h.queue = q and h.since > now() - interval '10 minutes')
+  order by q
+  on conflict (tenant_id, queue) do update set since = excluded.since
+  where h.since < excluded.since - interval '10 minutes';
 end $$;
 comment on function moothill.task_hint(uuid, text[]) is 'Tells workers that serve every tenant that there may be work here.';
 select mt.lend('moothill.task_hint(uuid, text[])'::regprocedure, 'moothill_jobs');

@@ -12,15 +12,16 @@ limit 1;
 -- returns: many
 -- seals: tasks.description, tasks.payload
 with seen as (
-  insert into task_workers as w (tenant_id, id, name, lease_seconds, agent_id, queues, seen_at)
+  insert into task_workers as w (tenant_id, id, name, lease_seconds, agent_id, queues, created_by, seen_at)
   select o.id, %(worker)s::uuid, coalesce(%(worker_name)s::text, 'worker'), ceil(%(lease)s::double precision)::integer,
-         %(agent)s::uuid, %(queues)s::text[], now()
+         %(agent)s::uuid, %(queues)s::text[], %(actor)s::uuid, now()
   from tenants o
   where o.id = %(tenant)s and %(worker)s::uuid is not null
   on conflict (tenant_id, id) do update
   set seen_at = excluded.seen_at, lease_seconds = excluded.lease_seconds
   -- A claim tells that it lives; to write that down at each of them would cost as much as the claim.
   where w.seen_at < excluded.seen_at - make_interval(secs => w.lease_seconds / 4.0)
+    and w.created_by is not distinct from excluded.created_by
 )
 select t.id, t.task_id, c.token, c.attempt, c.failures, t.title, t.description, t.kind, t.queue,
        (array['critical', 'high', 'normal', 'low', 'background'])[t.priority + 1] as priority, t.payload, t.constraints,
@@ -67,36 +68,3 @@ update task_queue q
 set state = 'in_progress', started_at = now()
 where q.tenant_id = %(tenant)s and q.id = %(id)s and q.token = %(token)s and q.state = 'assigned'
 returning q.id, q.attempt;
-
--- name: keep
--- Keep attempts: by the worker's own row, or each by itself; which of them hold their tasks.
--- returns: many
-with given as (
-  select g.id, g.token from unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) as g (id, token)
-), seen as (
-  insert into task_workers as w (tenant_id, id, name, lease_seconds, seen_at)
-  select o.id, %(worker)s::uuid, 'worker', ceil(%(lease)s::double precision)::integer, now()
-  from tenants o
-  where o.id = %(tenant)s and %(worker)s::uuid is not null
-  on conflict (tenant_id, id) do update set seen_at = excluded.seen_at, lease_seconds = excluded.lease_seconds
-), kept as (
-  update task_queue q
-  set expires_at = least(now() + make_interval(secs => %(lease)s::double precision),
-                         q.claimed_at + make_interval(secs => q.timeout_seconds))
-  from given g
-  where q.tenant_id = %(tenant)s and q.id = g.id and q.token = g.token and q.worker_id is null
-  returning q.id, q.expires_at
-)
-select g.id, q.id is not null as held, q.cancel_asked_at is not null as cancel, q.note,
-       coalesce(k.expires_at, q.expires_at) as expires_at
-from given g
-left join task_queue q on q.tenant_id = %(tenant)s and q.id = g.id and q.token = g.token
-left join kept k on k.id = g.id;
-
--- name: forget_worker
--- A worker that holds nothing goes.
--- returns: run
-delete from task_workers w
-where w.tenant_id = %(tenant)s and w.id = %(worker)s
-  and not exists (select from task_queue q
-                  where q.tenant_id = %(tenant)s and q.state in ('assigned', 'in_progress') and q.worker_id = %(worker)s);

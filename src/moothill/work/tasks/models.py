@@ -438,6 +438,14 @@ class Throughput(_Frozen):
     average_ms: int | None = Field(description="How long a completed one took on average, milliseconds.")
 
 
+class TenantWithWork(_Frozen):
+    """A tenant that has something to hand out."""
+
+    id: UUID = Field(description="Its id.")
+    slug: str = Field(description="Its slug.")
+    queues: list[str] = Field(description="Queues that may hold something.")
+
+
 class SweepReport(_Frozen):
     """What time did to tasks."""
 
