@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from moothill.kernel.local import LocalExecutor
 from moothill.moot import Moot
+from moothill.session import _settled
 from moothill.work.running import Worker
-from moothill.work.tasks import NewTask, Task
+from moothill.work.tasks import NewTask, Task, Tasks
+from moothill.worker.acting import acting, system
 
-__all__ = ["added", "eventually", "task_of", "worker_on"]
+__all__ = ["added", "eventually", "outcomes", "swept", "task_of", "worker_on"]
 
 
 def worker_on(moot: Moot, **settings: Any) -> Worker:
@@ -33,6 +36,14 @@ async def eventually(question: Callable[[], Awaitable[Any]], *, within: float = 
         while not (answer := await question()):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     return answer
+
+
+async def swept(moot: Moot) -> str:
+    """Do to the tasks of a tenant what time does, as the scheduler does every few seconds."""
+    local = await _settled(moot.executor)
+    principal = system(local.principal.tenant, local.principal.tenant_slug)
+    async with acting(local.runtime, principal, "tasks.sweep"):
+        return await Tasks(LocalExecutor(local.runtime, principal)).sweep()
 
 
 async def outcomes(moot: Moot, ids: Sequence[str]) -> list[str]:
