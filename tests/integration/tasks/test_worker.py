@@ -349,7 +349,8 @@ async def test_stopping_lets_functions_end_and_hands_the_rest_back(moot: Moot) -
     for _ in ids:
         await begun.acquire()
     worker.stop()
-    tally = await asyncio.wait_for(running, 10)
+    tally = await asyncio.wait_for(running, 5)
+    assert not late.is_set()
     late.set()
     assert (tally.completed, tally.handed_back) == (1, 2)
     assert await outcomes(moot, ids) == ["completed", "pending", "pending"]

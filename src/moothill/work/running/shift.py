@@ -114,7 +114,7 @@ class Shift:
 
     async def work(self, *, until_empty: bool) -> None:
         """Work until it is stopped; until then everything that may pass is waited out."""
-        _log.info("worker_started", extra={"worker": str(self.claims.worker), "name_": self.claims.name})
+        _log.info("worker_started", extra={"worker": str(self.claims.worker), "worker_name": self.claims.name})
         rounds = Rounds(self, until_empty=until_empty, poll=_POLL_SECONDS)
         loops = [
             asyncio.create_task(each, name=name)
@@ -194,6 +194,7 @@ class Shift:
         if attempt.thread is not None and not attempt.thread.done():
             # A thread takes its place until it ends, whoever has the task by then.
             attempt.verdict = "lost"
+            self._has_left.set()
             loop = asyncio.get_running_loop()
             attempt.thread.add_done_callback(lambda _: self._later(loop, attempt))
             return
