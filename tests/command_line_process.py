@@ -10,10 +10,13 @@ from asyncio import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import orjson
+from typer import main as typer_main
 
+from moothill.doors.cli import app
 from tests.command_line import Outcome, exit_code
 
 __all__ = ["CommandLineProcess", "command_line_process"]
@@ -61,6 +64,9 @@ async def command_line_process() -> AsyncIterator[CommandLineProcess]:
 
 
 def _serve() -> None:
+    # A tree of commands is built once, as in a process that runs one command.
+    app.build = cache(app.build)
+    typer_main.get_command = cache(typer_main.get_command)
     asked, told = sys.stdin.buffer, sys.stdout.buffer
     for line in asked:
         command = orjson.loads(line)

@@ -23,7 +23,7 @@ import pytest
 import pytest_asyncio
 from nicegui import Client, core
 from nicegui.testing import User, user_simulation
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from moothill.console.app import Console
 from moothill.database.embedded import EmbeddedServer
@@ -63,6 +63,9 @@ async def simulated(console: Console) -> AsyncIterator[User]:
             try:
                 yield user
             finally:
+                for page in Client.instances.values():
+                    # Its cancellation is lost when a message comes at that moment, and is tried again after 2 s.
+                    page.outbox.stop()
                 console.sessions.close()
                 console.listener.close()
                 # The framework would unload the modules of our pages, and with them the registry.
@@ -165,6 +168,14 @@ async def browser() -> AsyncIterator[Browser]:
         await started.close()
 
 
+@pytest_asyncio.fixture(scope="session")
+async def profile(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """Cookies and caches: what the pages are made of is fetched and compiled for the first journey only."""
+    opened = await browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    yield opened
+    await opened.close()
+
+
 @dataclass
 class Journey:
     """A page that watches itself: what it asked for, and what went wrong in it."""
@@ -202,16 +213,20 @@ class Journey:
 
 
 @pytest_asyncio.fixture
-async def journey(browser: Browser, console_address: str, moot: Moot, tenant: str) -> AsyncIterator[Journey]:
+async def journey(profile: BrowserContext, console_address: str, moot: Moot, tenant: str) -> AsyncIterator[Journey]:
     """An operator with everything in a fresh tenant, signed in; checked at the end."""
-    context = await browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
-    page = await context.new_page()
+    page = await profile.new_page()
     found = Journey(page, console_address, tenant)
     page.on("request", lambda request: found.asked.append(request.url))
     page.on("websocket", lambda socket: found.asked.append(re.sub("^ws", "http", socket.url)))
     page.on("pageerror", lambda error: found.trouble.append(str(error)))
     page.on("console", lambda said: found.trouble.append(said.text) if said.type == "error" else None)
     await found.sign_in(await key_of(moot, "*"))
-    yield found
-    found.check()
-    await context.close()
+    try:
+        yield found
+        found.check()
+    finally:
+        # The next one starts as a stranger.
+        for opened in profile.pages:
+            await opened.close()
+        await profile.clear_cookies()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import TimeoutError, expect
+from playwright.async_api import expect
 
 from moothill.database.embedded import EmbeddedServer
 from moothill.kernel.settings import Settings
@@ -14,8 +14,7 @@ from moothill.moot import Moot
 from moothill.session import open_database
 from tests.conftest import DATABASE
 from tests.console.conftest import HOSTILE, KEKS, Journey, key_of
-from tests.console.test_browser import CONTRAST
-from tests.console.test_browser_tenancy import FITS, NAMELESS, WIDEST
+from tests.console.test_browser_tenancy import looks_right
 from tests.console.test_data_screens import done
 
 pytestmark = pytest.mark.browser
@@ -72,23 +71,12 @@ async def test_the_screens_fit_and_keep_their_contrast(
     page = journey.page
     await page.set_viewport_size({"width": width, "height": 900})
     await journey.sign_in(await key_of(platform, "*", "platform:*"))
-    # Colours do not depend on the width.
-    for scheme in ("light", "dark") if width > 1000 else ("light",):
-        await page.emulate_media(color_scheme=scheme)
-        for path in places(furnished):
-            await journey.go(path)
-            # Tables are laid out a moment after the screen is there.
-            try:
-                await page.wait_for_function(FITS, arg=width, timeout=5000)
-            except TimeoutError:
-                raise AssertionError(f"{path}: {await page.evaluate(WIDEST, width)}") from None
-            low = await page.evaluate(CONTRAST)
-            assert not low, f"{scheme} {path}: {low}"
-            nameless = await page.evaluate(NAMELESS)
-            assert not nameless, f"{path}: {nameless}"
-            if folder := os.environ.get("MOOTHILL_SCREENSHOTS"):
-                name = path.strip("/").replace("?", "-").replace("&", "-").partition("hold=")[0]
-                await page.screenshot(path=Path(folder) / f"{name}-{scheme}-{width}.png", full_page=True)
+    for path in places(furnished):
+        await journey.go(path)
+        await looks_right(page, path, width)
+        if folder := os.environ.get("MOOTHILL_SCREENSHOTS"):
+            name = path.strip("/").replace("?", "-").replace("&", "-").partition("hold=")[0]
+            await page.screenshot(path=Path(folder) / f"{name}-{width}.png", full_page=True)
 
 
 async def test_a_class_is_opened_and_its_policy_planned_with_the_keyboard(

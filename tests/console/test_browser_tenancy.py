@@ -1,9 +1,9 @@
 """Journeys through the screens of tenancy, privacy and audit that only a browser can show."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from playwright.async_api import TimeoutError, expect
+from playwright.async_api import Page, TimeoutError, expect
 
 from moothill.moot import Moot
 from moothill.registry.agents import AgentPatch
@@ -76,23 +76,31 @@ async def test_the_screens_fit_and_keep_their_contrast(
     await journey.sign_in(await key_of(platform, "*", "platform:*"))
     above = ["isolation?guard=tenant_keys", "tenants", f"tenants/{journey.tenant}"]
     addresses = [f"/t/{journey.tenant}{path}" for path in places(ids)] + [f"/t/default/{path}" for path in above]
+    for address in addresses:
+        await page.goto(journey.address + address)
+        await journey.ready()
+        await looks_right(page, address, width)
+
+
+async def looks_right(page: Page, address: str, width: int) -> None:
+    """A screen fits into the window, can be read in either scheme, and names what can be pressed."""
+    # Tables are laid out a moment after the screen is there.
+    try:
+        await page.wait_for_function(FITS, arg=width, timeout=5000)
+    except TimeoutError:
+        raise AssertionError(f"{address}: {await page.evaluate(WIDEST, width)}") from None
     # Colours do not depend on the width.
-    for scheme in ("light", "dark") if width > 1000 else ("light",):
+    for scheme in SCHEMES if width > 1000 else SCHEMES[:1]:
         await page.emulate_media(color_scheme=scheme)
-        for address in addresses:
-            await page.goto(journey.address + address)
-            await journey.ready()
-            # Tables are laid out a moment after the screen is there.
-            try:
-                await page.wait_for_function(FITS, arg=width, timeout=5000)
-            except TimeoutError:
-                raise AssertionError(f"{address}: {await page.evaluate(WIDEST, width)}") from None
-            low = await page.evaluate(CONTRAST)
-            assert not low, f"{scheme} {address}: {low}"
-            nameless = await page.evaluate(NAMELESS)
-            assert not nameless, f"{address}: {nameless}"
+        await page.wait_for_function(f"document.body.classList.contains('body--{scheme}')")
+        low = await page.evaluate(CONTRAST)
+        assert not low, f"{scheme} {address}: {low}"
+    await page.emulate_media(color_scheme="light")
+    nameless = await page.evaluate(NAMELESS)
+    assert not nameless, f"{address}: {nameless}"
 
 
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 FITS = "width => document.documentElement.scrollWidth <= width"
 # Elements that reach beyond the window, the innermost of them.
 WIDEST = """width => [...document.querySelectorAll('.screen *, .bar *')]

@@ -21,6 +21,22 @@ async def test_the_kinds_among_the_hits_narrow_the_search(operator: User, moot: 
     await operator.should_not_see(marker="facets")
 
 
+async def test_states_and_tags_of_what_matches_narrow_the_search(operator: User, moot: Moot, tenant: str) -> None:
+    await register(moot)
+    await moot.agents.register(agent_id="bela", name="Bela", description="Reviews contracts.", tags=["paper", "law"])
+    await operator.open(f"/t/{tenant}/search?q=contracts")
+    await operator.should_see(marker="facet-tag-law", retries=50)
+    operator.find(marker="facet-tag-paper").click()
+    await operator.should_see("1 hit", retries=50)
+    await operator.open(f"/t/{tenant}/search?q=contracts&tag=law")
+    await operator.should_see("2 hits", retries=50)
+    await operator.should_not_see(marker="facet-tag-law")
+    await operator.open(f"/t/{tenant}/search?q=contracts&kind=capability&kind=agent")
+    await operator.should_see(marker="facet-status-idle", retries=50)
+    operator.find(marker="facet-status-idle").click()
+    await operator.should_see("2 hits", retries=50)
+
+
 async def test_what_is_said_of_a_hit_is_kept(operator: User, moot: Moot, tenant: str) -> None:
     await searched(operator, moot, tenant)
     operator.find(marker="chosen").click()

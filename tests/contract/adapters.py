@@ -248,7 +248,7 @@ _MASKS = (
 
 def masked(value: Json, key: str = "") -> Json:
     """A value without what differs between two runs: ids, times, secrets, cursors."""
-    if key.endswith("_ms") or key in ("last_used_at", "door"):
+    if key.endswith(("_ms", "_wait_seconds")) or key in ("last_used_at", "door"):
         return "<varies>"
     if isinstance(value, Mapping):
         return {name: masked(item, name) for name, item in value.items() if name != "instance"}

@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from pydantic import ValidationError
+
 from moothill import moot as _facade  # noqa: F401  # registers every operation
 from moothill.kernel.operation import Operation
 from moothill.kernel.service import REGISTRY
 
-__all__ = ["Case", "cases_of", "operations"]
+__all__ = ["LONG", "Case", "cases_of", "operations"]
+
+LONG = "x" * 10_000
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,10 @@ def _cases(operation: Operation[Any, Any]) -> Iterator[Case]:
     yield from _bad_arguments(operation, example)
 
 
+# Parameters that take any JSON object.
+_FREE = {"answer", "payload", "result"}
+
+
 def _bad_arguments(operation: Operation[Any, Any], example: Mapping[str, Any]) -> Iterator[Case]:
     deep: Any = "deep"
     for _ in range(100):
@@ -68,16 +76,29 @@ def _bad_arguments(operation: Operation[Any, Any], example: Mapping[str, Any]) -
     for parameter in operation.signature.parameters:
         name = parameter.name
         if parameter.required:
-            yield Case(f"without {name}", {key: value for key, value in example.items() if key != name})
+            missing = {key: value for key, value in example.items() if key != name}
+            yield Case(f"without {name}", missing, is_shared=True)
         yield Case(f"{name} with NUL", {**example, name: "a\x00b"}, is_shared=True)
-        yield Case(f"{name} of 10,000 characters", {**example, name: "x" * 10_000})
+        long = {**example, name: LONG}
+        yield Case(f"{name} of 10,000 characters", long, is_shared=_is_refused(operation, long))
         yield Case(f"{name} nested deeply", {**example, name: deep}, is_shared=True)
-        yield Case(f"{name} of a wrong type", {**example, name: {"no": "such"}}, is_shared=True)
+        # No object of any names is a wrong one where any object will do; a list is.
+        wrong: Any = ["no", "such"] if parameter.name in _FREE else {"no": "such"}
+        yield Case(f"{name} of a wrong type", {**example, name: wrong}, is_shared=True)
         if name == "limit":
             for number in (-1, 0, _most(operation, name) + 1):
                 yield Case(f"limit {number}", {**example, "limit": number}, is_shared=True)
         if name in ("cursor", "after"):
             yield Case(f"forged {name}", {**example, name: "Zm9yZ2Vk"})
+
+
+def _is_refused(operation: Operation[Any, Any], arguments: Mapping[str, Any]) -> bool:
+    """Whether arguments are refused by their looks."""
+    try:
+        operation.signature.input_model.model_validate(dict(arguments))
+    except ValidationError:
+        return True
+    return False
 
 
 def _most(operation: Operation[Any, Any], name: str) -> int:

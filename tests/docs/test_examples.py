@@ -15,6 +15,7 @@ from typer._click.exceptions import UsageError
 from typer.core import TyperGroup
 
 from moothill.doors.cli.app import build, spelled_out
+from tests.conftest import scratch
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -72,7 +73,7 @@ def test_a_command_that_does_not_exist_would_be_noticed() -> None:
 
 def test_the_first_lines_of_the_readme_do_what_they_say() -> None:
     (program,) = (text for language, text in FENCE.findall((ROOT / "README.md").read_text()) if language == "python")
-    with TemporaryDirectory(prefix="moothill-") as folder:
+    with TemporaryDirectory(prefix="moothill-", dir=scratch()) as folder:
         # The account that the database runs as may have to pass through.
         Path(folder).chmod(0o711)
         done = subprocess.run(

@@ -20,7 +20,7 @@ from moothill.database.migrate import history
 from moothill.kernel.errors import KINDS
 from moothill.moot import Moot
 from tests.command_line import CommandLine, Outcome
-from tests.conftest import DATABASE
+from tests.conftest import DATABASE, scratch
 
 Run = Callable[..., Awaitable[Outcome]]
 
@@ -217,6 +217,11 @@ async def test_migrations_go_back_and_forth(migrator: Run) -> None:
     assert done.out == f"applied {last}\n1 applied.\n"
 
 
+async def test_a_database_that_was_restored_begins_a_new_life(migrator: Run) -> None:
+    assert (await migrator("restored")).out == "Life 2 of this database has begun.\n"
+    assert (await migrator("restored", "--json")).json == {"life": 3}
+
+
 async def test_a_rollback_asks_first(migrator: Run) -> None:
     refused = await migrator("rollback", stdin=b"n\n", is_terminal=True)
     assert refused.code == 1
@@ -320,7 +325,7 @@ async def test_the_check_lists_every_fault(
 
 
 async def test_the_embedded_server_of_a_folder_serves_the_same_commands(run: Run, tmp_path: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="moothill-test-cli-") as place:
+    with tempfile.TemporaryDirectory(prefix="moothill-test-cli-", dir=scratch()) as place:
         Path(place).chmod(0o711)
         folder = ("--folder", f"{place}/server=1")
         migrated = await run(*folder, "db", "migrate")

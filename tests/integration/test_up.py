@@ -32,7 +32,7 @@ from moothill.doors.up.process import _listen
 from moothill.kernel.errors import Conflict, Invalid
 from moothill.kernel.settings import Settings
 from moothill.moot import Moot
-from tests.conftest import DATABASE, DatabaseFactory
+from tests.conftest import DATABASE, DatabaseFactory, scratch
 
 PATIENCE = 60
 PROGRAM = """
@@ -94,7 +94,7 @@ async def up(**options: Any) -> AsyncIterator[Process]:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A new folder that PostgreSQL's own account may enter when we are root; pytest closes its own to others."""
-    with TemporaryDirectory(prefix="moothill-up-") as made:
+    with TemporaryDirectory(prefix="moothill-up-", dir=scratch()) as made:
         Path(made).chmod(0o755)
         yield Path(made) / "society"
 

@@ -25,6 +25,7 @@ from moothill.database.migrate import (
 from moothill.database.roles import bootstrap
 from moothill.database.splitting import Piece, read_statements
 from moothill.kernel.errors import Conflict, Invalid
+from tests.conftest import cloned
 
 SNAPSHOT = """
 select 'relation', c.oid::regclass::text, c.relkind::text, coalesce(c.reloptions::text, ''),
@@ -70,6 +71,13 @@ async def empty(server: EmbeddedServer) -> AsyncIterator[str]:
     yield name
     async with await psycopg.AsyncConnection.connect(server.dsn("admin"), autocommit=True) as admin:
         await admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest_asyncio.fixture
+async def migrated(server: EmbeddedServer) -> AsyncIterator[str]:
+    """A database that is as new as this code."""
+    async with cloned(server, "migrated") as name:
+        yield name
 
 
 async def snapshot(server: EmbeddedServer, database: str) -> list[Any]:
@@ -136,12 +144,11 @@ async def test_two_migrators_at_once_apply_everything_once(server: EmbeddedServe
 
 
 async def test_a_failing_migration_changes_nothing_and_says_where(
-    server: EmbeddedServer, empty: str, monkeypatch: pytest.MonkeyPatch
+    server: EmbeddedServer, migrated: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C23: a failed row never counts as applied."""
-    migrator = Migrator(server.dsn("migrator", empty))
-    await migrator.migrate()
-    before = await snapshot(server, empty)
+    migrator = Migrator(server.dsn("migrator", migrated))
+    before = await snapshot(server, migrated)
     broken = Migration(
         len(history()) + 1,
         "broken",
@@ -152,7 +159,7 @@ async def test_a_failing_migration_changes_nothing_and_says_where(
     monkeypatch.setattr("moothill.database.migrate.history", lambda: known)
     with pytest.raises(MigrationFailed, match="line 3"):
         await migrator.migrate()
-    assert await snapshot(server, empty) == before
+    assert await snapshot(server, migrated) == before
     assert (await migrator.status())[-1].state == "pending"
 
 
@@ -171,21 +178,20 @@ async def test_a_failing_migration_changes_nothing_and_says_where(
 )
 async def test_nothing_is_kept_of_one_that_breaks_at_its_end(
     server: EmbeddedServer,
-    empty: str,
+    migrated: str,
     monkeypatch: pytest.MonkeyPatch,
     text: str,
     error: type[Exception],
     complaint: str,
 ) -> None:
     """C23: the message says that nothing was kept, and nothing was."""
-    migrator = Migrator(server.dsn("migrator", empty))
-    await migrator.migrate()
-    before = await snapshot(server, empty)
+    migrator = Migrator(server.dsn("migrator", migrated))
+    before = await snapshot(server, migrated)
     known = [*history(), Migration(len(history()) + 1, "late", text, "select 1;")]
     monkeypatch.setattr("moothill.database.migrate.history", lambda: known)
     with pytest.raises(error, match=complaint):
         await migrator.migrate()
-    assert await snapshot(server, empty) == before
+    assert await snapshot(server, migrated) == before
     assert (await migrator.status())[-1].state == "pending"
 
 
@@ -196,10 +202,9 @@ async def test_a_rollback_undoes_at_least_one() -> None:
 
 
 async def test_an_edited_or_unknown_migration_is_noticed(
-    server: EmbeddedServer, empty: str, monkeypatch: pytest.MonkeyPatch
+    server: EmbeddedServer, migrated: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    migrator = Migrator(server.dsn("migrator", empty))
-    await migrator.migrate()
+    migrator = Migrator(server.dsn("migrator", migrated))
     real = history()
     edited = [Migration(real[0].number, real[0].name, real[0].up + "\n-- edited", real[0].down), *real[1:]]
     monkeypatch.setattr("moothill.database.migrate.history", lambda: edited)
@@ -212,11 +217,10 @@ async def test_an_edited_or_unknown_migration_is_noticed(
 
 
 async def test_one_outside_of_a_transaction_is_taken_up_again(
-    server: EmbeddedServer, empty: str, monkeypatch: pytest.MonkeyPatch
+    server: EmbeddedServer, migrated: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C4: CREATE INDEX CONCURRENTLY runs outside of a transaction and cleans up after itself."""
-    migrator = Migrator(server.dsn("migrator", empty))
-    await migrator.migrate()
+    migrator = Migrator(server.dsn("migrator", migrated))
     text = (
         "-- transaction: none\ndrop index concurrently if exists moothill.extra_idx;\n"
         "create index concurrently extra_idx on moothill.tenants (name);\n"

@@ -17,10 +17,10 @@ from pydantic import BaseModel, Field
 import moothill.moot  # registers every service
 from moothill.doors.cli.app import ALIASES, build
 from moothill.doors.cli.groups import COMMANDS, GROUPS
-from moothill.doors.cli.operations import group_app, group_summaries
+from moothill.doors.cli.operations import _value, group_app, group_summaries
 from moothill.kernel import REGISTRY, SERVICES, Page, Plan, Service, context, operation, stream
 from moothill.kernel.context import Actor, Principal
-from moothill.kernel.errors import KINDS, all_errors
+from moothill.kernel.errors import KINDS, Invalid, all_errors
 from moothill.kernel.local import LocalExecutor, Runtime
 from moothill.kernel.operation import Operation
 from moothill.kernel.paging import Cursor, PageSize, decode_cursor
@@ -300,6 +300,20 @@ def test_json_comes_from_the_line_a_file_or_standard_input(cli: CommandLine, tmp
         assert (refused.code, refused.out) == (KINDS["invalid"].exit_code, "")
         assert "--shape" in refused.err
         assert complaint in refused.err
+
+
+def test_a_list_of_numbers_comes_from_a_file_as_well(tmp_path: Path) -> None:
+    """Nobody types the 256 numbers of a vector."""
+    vector = next(each for each in REGISTRY["search.find"].signature.parameters if each.name == "vector")
+    (tmp_path / "vector.json").write_text("[0.5, -1, 2e-3]")
+    assert _value(vector, [f"@{tmp_path / 'vector.json'}"]) == [0.5, -1, 0.002]
+    assert _value(vector, ["[0.5, 1]"]) == [0.5, 1]
+    assert _value(vector, ["0.5", "-1"]) == ["0.5", "-1"]
+    assert _value(vector, ["-1"]) == ["-1"]
+    with pytest.raises(Invalid, match="cannot be read"):
+        _value(vector, ["@absent.json"])
+    tags = next(each for each in REGISTRY["agents.register"].signature.parameters if each.name == "tags")
+    assert _value(tags, ["@home"]) == ["@home"]
 
 
 @pytest.mark.parametrize(

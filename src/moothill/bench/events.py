@@ -9,7 +9,7 @@ turn, in the same run: on this machine's disk, and with a flush that takes two m
 import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from importlib import resources
 from uuid import UUID
@@ -21,6 +21,7 @@ from ..database.queries import parse_queries
 from ..kernel.settings import Settings
 from ..session import open_database
 from .report import Row
+from .telling import counted, tell
 
 __all__ = ["run"]
 
@@ -62,11 +63,18 @@ async def run(scale: str, admin_dsn: str) -> list[Row]:
     tenant = await _tenant(admin_dsn)
     rows: list[Row] = []
     for case, options in (("this disk", ""), ("a flush of 2 ms more", _SLOW_FLUSH)):
-        ours, theirs = await _compare(_as_application(admin_dsn, options), tenant, statements, rounds, writes)
+        ours, theirs = await _compare(
+            _as_application(admin_dsn, options),
+            tenant,
+            statements,
+            counted(range(rounds), f"{WRITERS} writers, {case}"),
+            writes,
+        )
         rows += [
             Row(f"{WRITERS} writers, {case}", "rate", ours, "writes/s", peer=_PEER, peer_value=theirs),
             Row(f"{WRITERS} writers, {case}", "against it", ours / theirs, "x", TARGET, "at least", _PEER, 1.0),
         ]
+    tell(f"{WRITERS} callers, whole operations")
     return [*rows, await _through_the_sdk(_as_application(admin_dsn, ""), writes)]
 
 
@@ -90,7 +98,9 @@ async def _tenant(admin_dsn: str) -> UUID:
         await moot.close()
 
 
-async def _compare(dsn: str, tenant: UUID, statements: dict[str, str], rounds: int, writes: int) -> tuple[float, float]:
+async def _compare(
+    dsn: str, tenant: UUID, statements: dict[str, str], rounds: Iterable[int], writes: int
+) -> tuple[float, float]:
     """Writes a second beneath the horizon and by a counter: the medians of rounds that alternate."""
     settings = Settings.load({}, pool_min=WRITERS, pool_max=WRITERS, tenant_share=1.0)
     database = Database(dsn, settings)
@@ -110,7 +120,7 @@ async def _compare(dsn: str, tenant: UUID, statements: dict[str, str], rounds: i
 
     try:
         found: dict[str, list[float]] = {"write_beneath_the_horizon": [], "write_by_a_counter": []}
-        for _ in range(rounds):
+        for _ in rounds:
             for name, rates in found.items():
                 rates.append(await rate(name))
     finally:

@@ -22,6 +22,7 @@ from ..kernel.identifiers import uuid7
 from ..moot import Moot
 from ..registry.relationships.models import TYPES
 from .report import Row, percentile
+from .telling import counted, tell
 
 __all__ = ["run"]
 
@@ -106,6 +107,7 @@ async def run(moot: Moot, *, scale: str, admin_dsn: str) -> list[Row]:
 
 
 async def _settle(moot: Moot, admin: psycopg.AsyncConnection[Any], count: int, edges: int) -> _Society:
+    tell(f"loading {count:,} agents and {edges:,} relationships")
     slug = f"bench-{count}"
     made = await moot.tenants.create(slug=slug, name=slug)
     chance = np.random.default_rng(_SEED)
@@ -143,12 +145,12 @@ async def _settle(moot: Moot, admin: psycopg.AsyncConnection[Any], count: int, e
     return _Society(moot.tenant(slug), made.id, agents, np.stack([low[chosen], high[chosen]], axis=1))
 
 
-async def _timed(call: Callable[[], Awaitable[Any]], times: int) -> list[float]:
+async def _timed(call: Callable[[], Awaitable[Any]], times: int, what: str) -> list[float]:
     """Milliseconds of each call, after a few that are not counted."""
     for _ in range(5):
         await call()
     taken: list[float] = []
-    for _ in range(times):
+    for _ in counted(range(times), what):
         before = time.perf_counter()
         await call()
         taken.append((time.perf_counter() - before) * 1e3)
@@ -200,13 +202,14 @@ async def _traversals(society: _Society, admin: psycopg.AsyncConnection[Any], sc
     for hops in (1, 2, 3):
         target = _TARGETS.get((count, hops))
         case = f"{hops} hop{'s' if hops > 1 else ''}, {count:,} agents, {len(society.ends):,} relationships"
+        tell(f"{case}: the documents' design")
         peer = await _documents(admin, society, _DOCUMENTS, scale, hops=hops)
         for limit in (100, 1_000):
 
             async def walk(hops: int = hops, limit: int = limit) -> None:
                 await society.moot.graph.traverse(agent=f"agent-{society.some()}", hops=hops, limit=limit)
 
-            taken = await _timed(walk, _CALLS[scale])
+            taken = await _timed(walk, _CALLS[scale], f"{case}: {limit:,} kept")
             rows.append(
                 Row(f"{case}: {limit:,} kept", "P95", percentile(taken, 0.95), "ms", target,
                     peer="recursive query, every path", peer_value=peer)
@@ -221,7 +224,7 @@ def _networkx_row(case: str, graph: Any, society: _Society, hops: int, scale: st
     import networkx
 
     taken: list[float] = []
-    for _ in range(_CALLS[scale] // 4):
+    for _ in counted(range(_CALLS[scale] // 4), f"{case}: in memory"):
         before = time.perf_counter()
         networkx.single_source_shortest_path_length(graph, society.some(), cutoff=hops)
         taken.append((time.perf_counter() - before) * 1e3)
@@ -243,7 +246,8 @@ async def _paths(society: _Society, admin: psycopg.AsyncConnection[Any], scale: 
                 if error.code != "no_path":
                     raise
 
-    taken = await _timed(find, _CALLS[scale])
+    taken = await _timed(find, _CALLS[scale], case)
+    tell(f"{case}: the documents' design")
     peer = await _documents(admin, society, _DOCUMENTS_PATH, scale)
     return [
         Row(case, "P95", percentile(taken, 0.95), "ms", _PATH_TARGET if count == 100_000 else None,
@@ -272,11 +276,12 @@ async def _concurrent(society: _Society, scale: str) -> list[Row]:
                 errors += 1
             taken.append((time.perf_counter() - before) * 1e3)
 
+    case = f"100 callers at once, {len(society.agents):,} agents"
+    tell(case)
     await asyncio.gather(*(call(number) for number in range(20)))
     taken.clear()
     errors = 0
     await asyncio.gather(*(call(number) for number in range(100)))
-    case = f"100 callers at once, {len(society.agents):,} agents"
     return [
         Row(case, "P95", percentile(taken, 0.95), "ms", _CONCURRENT_TARGET),
         Row(case, "errors", errors, "calls", 0),
@@ -314,7 +319,8 @@ def _analysis(society: _Society) -> Sequence[Row]:
         weight=np.ones(count),
         together=np.ones(count, dtype=np.int64),
     )
+    case = f"centrality and communities, {len(society.agents):,} agents, 16 samples"
+    tell(case)
     before = time.perf_counter()
     figures_of(edges, samples=16)
-    case = f"centrality and communities, {len(society.agents):,} agents, 16 samples"
     return (Row(case, "computing", time.perf_counter() - before, "s"),)

@@ -29,6 +29,7 @@ async def run(moot: Moot, *, rounds: int, each: int) -> list[Row]:
         {name: lambda one=one: one.agents.get(agent="bench") for name, one in moots.items()},  # type: ignore[misc]
         rounds=rounds,
         each=each,
+        what="a read under limits of calls",
     )
     tenants: dict[str, Moot] = {}
     for slug in _SLUGS:
@@ -44,6 +45,7 @@ async def run(moot: Moot, *, rounds: int, each: int) -> list[Row]:
         },
         rounds=rounds,
         each=max(1, each // 10),
+        what="a write under quotas",
     )
     read, plain = median_milliseconds(reads["bound"]), median_milliseconds(reads["free"])
     write, unbound = median_milliseconds(writes["bench-bound"]), median_milliseconds(writes["bench-free"])

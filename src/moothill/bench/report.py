@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import psycopg
 
+from .telling import counted
+
 __all__ = ["Report", "Row", "environment", "interleaved", "percentile"]
 
 Comparison = Literal["at most", "at least"]
@@ -102,9 +104,15 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 async def interleaved(
-    cases: dict[str, Callable[[], Awaitable[Any]]], *, rounds: int, each: int
+    cases: dict[str, Callable[[], Awaitable[Any]]], *, rounds: int, each: int, what: str = "in turn"
 ) -> dict[str, list[float]]:
     """Time several cases in turn, so that a slow moment of the machine hits all of them.
+
+    Args:
+        cases: what is timed, by its name.
+        rounds: how often it is every case's turn.
+        each: calls of a case in its turn.
+        what: what is measured, to be told meanwhile.
 
     Returns:
         Seconds per call, by case.
@@ -113,7 +121,7 @@ async def interleaved(
     for call in cases.values():
         for _ in range(20):
             await call()
-    for _ in range(rounds):
+    for _ in counted(range(rounds), f"{what}: {', '.join(cases)}"):
         for name, call in cases.items():
             for _ in range(each):
                 before = time.perf_counter()

@@ -26,6 +26,7 @@ from ..registry.search.providers import Providers
 from . import selectivity, shared_design
 from .report import Row, percentile
 from .shelves import DIMENSIONS, MODEL, NEAREST, RECALL, NoTexts, Shelf, arrange, facets_of, load, vacuum
+from .telling import counted, tell
 from .vectors import cloud
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ async def _measure(moot: Moot, layout: Layout, admin_dsn: str | None) -> list[Ro
     largest = max(layout.sizes)
     for size, number in layout.sizes.items():
         tenants[size] = []
-        for _ in range(number):
+        for _ in counted(range(number), f"{layout.name}: loading tenants of {size:,} vectors, building their indexes"):
             asked = max(3, layout.queries // number)
             seed = SEED + sum(map(len, tenants.values())) + size
             made = cloud(size, asked, dimensions=DIMENSIONS, seed=seed, topics=SEED)
@@ -119,10 +120,11 @@ async def _measure(moot: Moot, layout: Layout, admin_dsn: str | None) -> list[Ro
             tenant = await load(moot, made, facets)
             loaded += time.perf_counter() - began
             began = time.perf_counter()
-            await arrange(tenant)
+            await arrange(tenant.executor)
             built += time.perf_counter() - began
             tenants[size].append(tenant)
     if admin_dsn is not None:
+        tell(f"{layout.name}: vacuuming")
         await vacuum(admin_dsn)
     count = sum(size * number for size, number in layout.sizes.items())
     rows = [
@@ -141,7 +143,7 @@ async def _measure(moot: Moot, layout: Layout, admin_dsn: str | None) -> list[Ro
 async def _of_size(layout: Layout, size: int, group: list[Shelf], admin_dsn: str | None) -> list[Row]:
     """The figures of the tenants of one size."""
     case, beside = f"{layout.name}, tenant of {size:,}", "pgvector alone"
-    seconds, alone, recall, plans = await _ask(group, admin_dsn)
+    seconds, alone, recall, plans = await _ask(group, admin_dsn, case)
     peers = [percentile(alone, share) * 1000 if alone else None for share in (0.50, 0.95)]
     rows = [
         Row(case, "recall@10", recall, "", RECALL, "at least"),
@@ -159,12 +161,15 @@ async def _of_size(layout: Layout, size: int, group: list[Shelf], admin_dsn: str
     return rows
 
 
-async def _ask(tenants: list[Shelf], admin_dsn: str | None) -> tuple[list[float], list[float], float, Counter[str]]:
+async def _ask(
+    tenants: list[Shelf], admin_dsn: str | None, case: str
+) -> tuple[list[float], list[float], float, Counter[str]]:
     """Seconds of each search, and of the index alone; mean recall; how it was answered."""
     seconds: list[float] = []
     alone: list[float] = []
     plans: Counter[str] = Counter()
     right = asked = 0
+    every = sum(len(tenant.cloud.queries) for tenant in tenants)
     for tenant in tenants:
         # One peer at a time: a hundred tenants' would be more connections than a server allows.
         async with AsyncExitStack() as stack:
@@ -173,6 +178,7 @@ async def _ask(tenants: list[Shelf], admin_dsn: str | None) -> tuple[list[float]
                 await tenant.moot.search.find(vector=query.tolist(), limit=NEAREST)
                 await peer(query)
             for number, query in enumerate(tenant.cloud.queries):
+                tell(f"{case}: searching", len(seconds), every)
                 given = query.tolist()
                 began = time.perf_counter()
                 found = await tenant.moot.search.find(vector=given, limit=NEAREST)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..registry.search import SearchFilters, SearchKind
 from .report import Row, percentile
 from .shelves import NEAREST, RECALL, Facets, Shelf
+from .telling import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +77,7 @@ async def run(shelf: Shelf, name: str) -> list[Row]:
 
     assert shelf.facets is not None
     rows: list[Row] = []
-    for cell in cells():
+    for cell in counted(cells(), f"{name}: searching under filters"):
         passed = cell.mask(shelf.facets)
         if not passed.any():
             continue

@@ -13,6 +13,7 @@ from psycopg import sql as sql_text
 
 from .report import Row, percentile
 from .shelves import MODEL, NEAREST, Shelf
+from .telling import counted, tell
 
 __all__ = ["run"]
 
@@ -28,6 +29,7 @@ async def run(shelves: Mapping[int, Sequence[Shelf]], admin_dsn: str, name: str)
     """Build it beside ours from the same vectors, and ask it the same queries."""
     rows: list[Row] = []
     async with await psycopg.AsyncConnection.connect(admin_dsn, autocommit=True) as admin:
+        tell(f"{name}: building the documents' design")
         await admin.execute("drop table if exists public.shared_design")
         began = time.perf_counter()
         await admin.execute(
@@ -51,7 +53,7 @@ async def run(shelves: Mapping[int, Sequence[Shelf]], admin_dsn: str, name: str)
         for size, group in shelves.items():
             seconds: list[float] = []
             right = asked = 0
-            for shelf in group:
+            for shelf in counted(group, f"{name}: asking the documents' design, tenants of {size:,}"):
                 for number, query in enumerate(shelf.cloud.queries):
                     began = time.perf_counter()
                     cursor = await admin.execute(_ASK, [query, query, 2 * NEAREST, shelf.tenant, NEAREST])

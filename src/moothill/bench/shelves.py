@@ -34,6 +34,7 @@ __all__ = [
     "arrange",
     "facets_of",
     "load",
+    "new_tenant",
     "vacuum",
 ]
 
@@ -121,17 +122,21 @@ class Shelf:
         return self.executor.principal.tenant
 
 
+async def new_tenant(moot: Moot, slug: str) -> LocalExecutor:
+    """A new tenant, and what acts in it with the scopes of who makes it."""
+    found = await moot.tenants.create(slug=slug, name=slug)
+    assert isinstance(moot.executor, LocalExecutor)
+    base = moot.executor.principal
+    principal = Principal(tenant=found.id, tenant_slug=slug, actor=base.actor, scopes=base.scopes)
+    return LocalExecutor(moot.executor.runtime, principal)
+
+
 async def load(moot: Moot, made: Cloud, facets: Facets | None = None) -> Shelf:
     """A new tenant with these points."""
     import numpy as np
 
-    slug = f"bench-{uuid7().hex}"
-    await moot.tenants.create(slug=slug, name=slug)
-    found = await moot.tenants.get(tenant=slug)
-    assert isinstance(moot.executor, LocalExecutor)
-    base = moot.executor.principal
-    principal = Principal(tenant=found.id, tenant_slug=slug, actor=base.actor, scopes=base.scopes)
-    executor = LocalExecutor(moot.executor.runtime, principal)
+    executor = await new_tenant(moot, f"bench-{uuid7().hex}")
+    principal = executor.principal
     ids = [uuid7() for _ in made.points]
     for start in range(0, len(ids), _PART):
         part = range(start, min(start + _PART, len(ids)))
@@ -158,12 +163,12 @@ def _entry(identifier: UUID, number: int, facets: Facets | None) -> SearchEntry:
     )
 
 
-async def arrange(shelf: Shelf) -> None:
-    """Let the tenant's vectors go where the worker would take them."""
-    providers_of(shelf.executor)
+async def arrange(executor: LocalExecutor, model: str = MODEL) -> None:
+    """Let a tenant's vectors go where the worker would take them."""
+    providers_of(executor)
     while True:
-        async with acting(shelf.executor.runtime, shelf.executor.principal, "bench"):
-            found = next(model for model in await sql.models() if model.model == MODEL)
+        async with acting(executor.runtime, executor.principal, "bench"):
+            found = next(each for each in await sql.models() if each.model == model)
             if not await filling.arrange(found, bulk=_BULK, longest=_LONGEST):
                 return
 

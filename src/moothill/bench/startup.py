@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from .report import Row
+from .telling import counted
 
 __all__ = ["run"]
 
@@ -23,7 +24,7 @@ async def run(*, scale: str) -> list[Row]:
     """Start `moothill up` on loopback and ask until it answers."""
     first: list[float] = []
     again: list[float] = []
-    for _ in range(_SCALES[scale]):
+    for _ in counted(range(_SCALES[scale]), "starting on an empty folder, and again"):
         folder = Path(tempfile.mkdtemp(prefix="moothill-bench-"))
         folder.chmod(0o755)  # noqa: ASYNC240  # nobody waits
         try:

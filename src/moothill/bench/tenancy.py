@@ -76,6 +76,7 @@ async def run(moot: Moot, *, scale: str, admin_dsn: str) -> list[Row]:
             },
             rounds=rounds,
             each=each,
+            what="a read with and without a tenant",
         )
         limited = await limits.run(moot, rounds=rounds, each=each)
         asked = await untrusted.run(moot, rounds=rounds, each=each)
@@ -138,6 +139,7 @@ async def _statements(moot: Moot, admin_dsn: str, rounds: int, each: int) -> lis
             },
             rounds=rounds,
             each=each,
+            what="the bare statement",
         )
     base = median_milliseconds(seconds["psycopg, autocommit"])
     return [

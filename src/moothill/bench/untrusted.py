@@ -53,6 +53,7 @@ async def run(moot: Moot, *, rounds: int, each: int) -> list[Row]:
         },
         rounds=rounds,
         each=each,
+        what="a statement of an agent",
     )
     peer, whole = (median_milliseconds(seconds[name]) for name in ("trusted", "untrusted"))
     beside = "the same statement, trusted"

@@ -8,7 +8,15 @@ from uuid import UUID
 from ..kernel.rates import Spent
 from .pool import Database, run_plain
 
-__all__ = ["find_key", "find_tenant", "find_token_actor", "make_context_key", "record_key_uses", "share_rates"]
+__all__ = [
+    "find_key",
+    "find_tenant",
+    "find_token_actor",
+    "handler_lags",
+    "make_context_key",
+    "record_key_uses",
+    "share_rates",
+]
 
 
 async def find_key(database: Database, digest: bytes) -> Mapping[str, Any] | None:
@@ -50,6 +58,13 @@ async def share_rates(database: Database, spent: Sequence[Spent]) -> list[tuple[
     async with database.connection() as connection:
         rows = await run_plain(connection, asking, values)
     return [(row["tenant_id"], row["name"], row["tokens"]) for row in rows]
+
+
+async def handler_lags(database: Database) -> dict[str, float]:
+    """For each handler of events the age of the oldest event, of any tenant, that waits for it, in seconds."""
+    async with database.connection() as connection:
+        rows = await run_plain(connection, "select handler, lag from relay_status(true)", {})
+    return {row["handler"]: row["lag"] for row in rows}
 
 
 async def find_token_actor(database: Database, tenant: str, kind: str, reference: str) -> Mapping[str, Any] | None:

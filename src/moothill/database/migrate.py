@@ -188,7 +188,7 @@ class Migrator:
 
     async def status(self) -> list[MigrationState]:
         """How every migration stands."""
-        async with self._connection() as connection:
+        async with self.connection() as connection:
             applied = await self._applied(connection)
         known = history()
         states = [_state(migration, applied) for migration in known]
@@ -213,7 +213,7 @@ class Migrator:
             NewerSchema: the database knows migrations that this installation does not.
         """
         done: list[str] = []
-        async with self._connection() as connection, self._locked(connection):
+        async with self.connection() as connection, self._locked(connection):
             applied = await self._applied(connection)
             known = history()
             unknown = sorted(set(applied) - {migration.id for migration in known})
@@ -250,7 +250,7 @@ class Migrator:
             raise Invalid(f"Roll back at least one migration, not {steps}.", field="steps")
         done: list[str] = []
         known = {migration.id: migration for migration in history()}
-        async with self._connection() as connection, self._locked(connection):
+        async with self.connection() as connection, self._locked(connection):
             applied = await self._applied(connection)
             for name in sorted(applied, reverse=True)[:steps]:
                 if name not in known:
@@ -349,7 +349,8 @@ class Migrator:
         ]
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """A connection as moothill_owner, for what is as rare as a migration."""
         conninfo = connection_string(self._dsn, self._settings, purpose="migrator")
         try:
             connecting = await AsyncConnection.connect(conninfo, autocommit=True)

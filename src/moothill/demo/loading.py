@@ -13,8 +13,10 @@ from ..registry.agents.reports import Heartbeat
 from ..registry.capabilities.models import CapabilityRecord, NewCapability, NewEvidence
 from ..registry.relationships import NewRelationship
 from ..registry.search.quality.models import NewJudgement
+from ..work.tasks.models import TaskRecord
 from .agents import Agent, Capability
 from .society import Society, load_judged, load_society
+from .work import Task
 
 if TYPE_CHECKING:
     from ..moot import Moot
@@ -42,6 +44,7 @@ async def load(moot: "Moot", society: Society | None = None) -> int:
         own = whole.of(tenant.slug)
         made += await _load_agents(moot.tenant(tenant.slug), own.agents)
         await _load_relationships(moot.tenant(tenant.slug), own)
+        await _load_tasks(moot.tenant(tenant.slug), own.tasks)
     await _load_bounds(moot.tenant(whole.tenants[0].slug))
     if society is None:
         await _load_judgements(moot.tenant(whole.tenants[0].slug), whole)
@@ -82,6 +85,47 @@ async def _load_relationships(moot: "Moot", society: Society) -> None:
             )
             for each in society.relationships
         ]
+    )
+
+
+async def _load_tasks(moot: "Moot", tasks: tuple[Task, ...]) -> None:
+    """What there is to do in every state; nothing when there are tasks already."""
+    if not tasks or (await moot.tasks.list(limit=1)).items:
+        return
+    now = datetime.now(UTC)
+    await moot.tasks.load(tasks=[_task(task, now) for task in tasks])
+
+
+def _task(task: Task, now: datetime) -> TaskRecord:
+    def ago(minutes: int | None) -> datetime | None:
+        return None if minutes is None else now - timedelta(minutes=minutes)
+
+    soon = {"retry": timedelta(minutes=30), "scheduled": timedelta(days=2)}.get(task.status)
+    return TaskRecord.model_validate(
+        {
+            "task_id": task.key,
+            "title": task.title,
+            "description": task.description,
+            "kind": task.kind,
+            "priority": task.priority,
+            "complexity": task.complexity,
+            "risk_tier": task.risk_tier,
+            "requirements": {"skills": [{"name": skill} for skill in task.required_skills]},
+            "tags": list(task.tags),
+            "depends_on": list(task.depends_on),
+            "estimated_ms": task.estimated_minutes * 60_000,
+            "due_at": now + soon if soon else None,
+            "deadline": None if task.deadline_in_minutes is None else now + timedelta(minutes=task.deadline_in_minutes),
+            "status": task.status,
+            "agent": task.assigned_to,
+            "attempts": task.attempts,
+            "created_at": ago(task.created_minutes_ago),
+            "started_at": ago(task.started_minutes_ago),
+            "ended_at": ago(task.ended_minutes_ago),
+            "quality": task.quality,
+            "result": {"summary": task.result} if task.result else None,
+            "note": task.error,
+        }
     )
 
 

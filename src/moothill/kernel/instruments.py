@@ -6,6 +6,7 @@ Counters are plain numbers read by `/metrics`; a process without that door pays 
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,10 @@ class Instruments:
     Attributes:
         rate_limit: calls a minute for one key; None switches the limit off (embedded use).
         rates: the limits of whole tenants.
+        counters: what subsystems count themselves, by the metric's name: what it means, and how many.
+        gauges: what they have at the moment, likewise.
+        jobs_begun: jobs whose first step this process took up.
+        jobs_waited: how long these had waited, in seconds.
     """
 
     rate_limit: int | None = None
@@ -51,6 +56,10 @@ class Instruments:
     durations: dict[str, list[int]] = field(default_factory=dict)
     retries: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     rates: Rates = field(default_factory=Rates)
+    counters: dict[str, tuple[str, Callable[[], float]]] = field(default_factory=dict)
+    gauges: dict[str, tuple[str, Callable[[], float]]] = field(default_factory=dict)
+    jobs_begun: int = 0
+    jobs_waited: float = 0.0
     _buckets: dict[Any, _Bucket] = field(default_factory=dict)
 
     def called(self, operation: "Operation[Any, Any]", call: "Context", outcome: str, seconds: float) -> None:
@@ -78,6 +87,11 @@ class Instruments:
     def retried(self, operation: "Operation[Any, Any]") -> None:
         """Count a retry after a serialisation failure or a deadlock."""
         self.retries[operation.name] += 1
+
+    def job_begun(self, waited: float) -> None:
+        """Count a job that is begun for the first time, and the seconds since it was asked for."""
+        self.jobs_begun += 1
+        self.jobs_waited += waited
 
     def admit(self, call: "Context", operation: "Operation[Any, Any]") -> None:
         """Take a token of the caller's key, and of each limit of its tenant that covers the call.

@@ -35,16 +35,19 @@ create table moothill.search_items (
   status text,
   confidence numeric constraint search_items_confidence_check check (confidence between 0 and 1),
   digest bytea not null constraint search_items_digest_check check (length(digest) = 32),
-  updated_at timestamptz not null default now(),
-  constraint search_items_pkey primary key (tenant_id, id)
+  updated_at timestamptz not null default now()
 ) with (fillfactor = 85);
 select mt.distribute('moothill.search_items');
 -- Written at once, not into a pending list, which every search would have to read through.
 create index search_items_tsv_idx on moothill.search_items using gin (tsv) with (fastupdate = off);
--- Neither status nor confidence is in an index: they change often, and a heap-only update spares the GIN index.
+-- Status is in no index: it changes often, and a heap-only update spares the GIN index. Confidence changes seldom.
 create index search_items_kind_idx on moothill.search_items (tenant_id, kind);
 create index search_items_agent_idx on moothill.search_items (tenant_id, agent_id);
+create index search_items_confidence_idx on moothill.search_items (tenant_id, confidence);
 create index search_items_key_idx on moothill.search_items (tenant_id, key) where key is not null;
+-- The key comes last: while a table is young, all its indexes look alike to the planner, and it takes the newest one.
+-- By another, each reference from a facet to its item would walk through all items of the tenant in a bulk load.
+alter table moothill.search_items add constraint search_items_pkey primary key (tenant_id, id);
 select mt.protect('moothill.search_items');
 create policy search_rows on moothill.search_items for select to moothill_search using (true);
 grant select, insert, update, delete on moothill.search_items to moothill_app;
@@ -249,6 +252,7 @@ create function mt.index_embedding_partition(child text, links integer, candidat
   language plpgsql security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 declare
   named text := child || '_hnsw';
+  needed bigint;
 begin
   if child !~ '^embedding_m\d+_[0-9a-f]{12}$' then
     raise exception '% is no tenant''s partition', child using errcode = '22023';
@@ -256,17 +260,24 @@ begin
   if to_regclass(format('moothill.%I', named)) is not null then
     return false;
   end if;
-  -- A build whose graph does not fit is many times slower; half a gigabyte holds 250,000 vectors of 768.
-  set local maintenance_work_mem = '512MB';
-  begin
-    execute format('create index %I on moothill.%I using hnsw (vector public.halfvec_ip_ops) '
-                   'with (m = %s, ef_construction = %s)', named, child, links, candidates);
-  exception when disk_full or out_of_memory then
-    -- A container's small shared memory stops a parallel build only.
-    set local max_parallel_maintenance_workers = 0;
-    execute format('create index %I on moothill.%I using hnsw (vector public.halfvec_ip_ops) '
-                   'with (m = %s, ef_construction = %s)', named, child, links, candidates);
-  end;
+  -- A build whose graph does not fit is many times slower: the graph takes about as much as the rows and four fifths
+  -- more. Beyond two gigabytes it is the rest that is slow, and not the server that is short of memory.
+  needed := least(2048, greatest(64, pg_relation_size(format('moothill.%I', child)::regclass) * 9 / 5 / 1048576 + 16));
+  for attempt in 1 .. 3 loop
+    execute format('set local maintenance_work_mem = %L', needed || 'MB');
+    begin
+      execute format('create index %I on moothill.%I using hnsw (vector public.halfvec_ip_ops) '
+                     'with (m = %s, ef_construction = %s)', named, child, links, candidates);
+      exit;
+    exception when disk_full or out_of_memory then
+      if attempt = 3 then
+        raise;
+      end if;
+      -- A container's small shared memory stops a parallel build only; then one with little memory is tried.
+      set local max_parallel_maintenance_workers = 0;
+      needed := case attempt when 1 then needed else 64 end;
+    end;
+  end loop;
   execute format('analyze moothill.%I (tenant_id, item_id, kind)', child);
   return true;
 end $$;

@@ -156,26 +156,67 @@ create function moothill.graph_step(tenant uuid, here uuid[], weights float8[], 
                                     out sure float8[], out worth float8[], out reached bigint, out seen bigint,
                                     out fanned boolean)
   language plpgsql stable as $$
+declare
+  -- What an edge must be worth to count: 0 where all do.
+  bar float8 := 0;
+  -- The frontier comes with its best first.
+  scouts integer := 4 + 6 * greatest(room, 0) / fan;
+  scouted bigint := 0;
 begin
+  if 2 * scouts <= cardinality(here) then
+    -- Of a large frontier most edges cannot come among the best that there is room for. So its best agents go first:
+    -- where they alone lead to one agent more than there is room for, what is worth less than all of those is not read.
+    with found as materialized (
+      select e.other, f.weight * e.sure * case when by_strength then e.strength else 1 end as worth
+      from unnest(here[:scouts], weights[:scouts]) as f (id, weight)
+      cross join lateral (
+        (select r.target_id as other, r.confidence::float8 as sure, r.strength::float8 as strength
+         from moothill.agent_relationships r
+         where r.tenant_id = tenant and r.source_id = f.id and r.confidence >= lowest
+           and (types is null or r.type = any(types)) and (outward or not r.directional)
+         order by r.confidence desc limit fan)
+        union all
+        (select r.source_id, r.confidence::float8, r.strength::float8
+         from moothill.agent_relationships r
+         where r.tenant_id = tenant and r.target_id = f.id and r.confidence >= lowest
+           and (types is null or r.type = any(types)) and (inward or not r.directional)
+         order by r.confidence desc limit fan)
+        order by sure desc limit fan
+      ) e
+    ), best as (
+      select c.other, max(c.worth) as worth from found c
+      where not exists (select from unnest(known) as v (id) where v.id = c.other)
+      group by c.other
+    )
+    select coalesce((select b.worth from best b order by b.worth desc offset greatest(room, 0) limit 1), 0),
+           (select count(*) from found)
+    into bar, scouted;
+  end if;
   with found as materialized (
     select e.other, e.edge, e.kind, e.sure, f.place::integer as place,
            f.weight * e.sure * case when by_strength then e.strength else 1 end as worth
     from unnest(here, weights) with ordinality as f (id, weight, place)
     cross join lateral (
+      -- A little less, for what rounding takes away.
+      select greatest(lowest, ((bar / nullif(f.weight, 0)) * (1 - 1e-9))::numeric) as least_sure
+    ) g
+    cross join lateral (
       (select r.target_id as other, r.id as edge, r.type as kind, r.confidence::float8 as sure,
               r.strength::float8 as strength, r.confidence
        from moothill.agent_relationships r
-       where r.tenant_id = tenant and r.source_id = f.id and r.confidence >= lowest
+       where r.tenant_id = tenant and r.source_id = f.id and r.confidence >= g.least_sure
          and (types is null or r.type = any(types)) and (outward or not r.directional)
        order by r.confidence desc limit fan)
       union all
       (select r.source_id, r.id, r.type, r.confidence::float8, r.strength::float8, r.confidence
        from moothill.agent_relationships r
-       where r.tenant_id = tenant and r.target_id = f.id and r.confidence >= lowest
+       where r.tenant_id = tenant and r.target_id = f.id and r.confidence >= g.least_sure
          and (types is null or r.type = any(types)) and (inward or not r.directional)
        order by r.confidence desc limit fan)
       order by confidence desc limit fan
     ) e
+    -- An edge is worth no more than the agent from which it leads.
+    where f.weight >= bar * (1 - 1e-9)
   ), best as materialized (
     select distinct on (c.other) c.other, c.place, c.edge, c.kind, c.sure, c.worth
     from found c
@@ -186,18 +227,21 @@ begin
   )
   select coalesce(array_agg(k.other), '{}'), coalesce(array_agg(k.place), '{}'), coalesce(array_agg(k.edge), '{}'),
          coalesce(array_agg(k.kind), '{}'), coalesce(array_agg(k.sure), '{}'), coalesce(array_agg(k.worth), '{}'),
-         (select count(*) from best), (select count(*) from found),
-         -- Of those that filled their share, whether one has more.
+         (select count(*) from best), (select count(*) from found) + scouted,
+         -- Of those that filled their share, whether one has more that count.
          exists (
-           select from (select here[c.place] as id from found c group by c.place having count(*) = fan) f
+           select from (select here[c.place] as id, weights[c.place] as weight
+                        from found c group by c.place having count(*) = fan) f
+           cross join lateral (
+             select greatest(lowest, ((bar / nullif(f.weight, 0)) * (1 - 1e-9))::numeric) as least_sure) g
            where fan < (
              select count(*) from (
                (select from moothill.agent_relationships r
-                where r.tenant_id = tenant and r.source_id = f.id and r.confidence >= lowest
+                where r.tenant_id = tenant and r.source_id = f.id and r.confidence >= g.least_sure
                   and (types is null or r.type = any(types)) and (outward or not r.directional) limit fan + 1)
                union all
                (select from moothill.agent_relationships r
-                where r.tenant_id = tenant and r.target_id = f.id and r.confidence >= lowest
+                where r.tenant_id = tenant and r.target_id = f.id and r.confidence >= g.least_sure
                   and (types is null or r.type = any(types)) and (inward or not r.directional) limit fan + 1)
              ) m))
   into others, places, edges, kinds, sure, worth, reached, seen, fanned

@@ -1,12 +1,14 @@
-drop function moothill.search_facets(uuid, text, text[], text[], text[], numeric, text, jsonb, integer);
+drop function moothill.search_facets(uuid, text, boolean, text[], text[], text[], numeric, text, jsonb, integer);
 drop function moothill.search_lost(uuid, text[], text[], text[], numeric, text, text);
 drop function moothill.search_find(uuid, text, public.halfvec, uuid, text, boolean, text[], text[], text[], numeric, text, integer, integer, float8, float8, integer, integer, integer, jsonb);
 revoke select (tenant_id, id, rating, trust) on moothill.agents from moothill_search;
 drop policy search_rows on moothill.agents;
 drop function moothill.search_reach(uuid, uuid[], float8[], boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer, text[], numeric);
 drop function moothill.search_vector(uuid, text, public.halfvec, boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer);
-drop function moothill.search_few(uuid, text[], text[], text[], uuid, tsquery, integer);
+drop function moothill.search_share(uuid, boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery);
+drop function moothill.search_few(uuid, text[], text[], text[], numeric, uuid, tsquery, integer);
 drop function moothill.search_text(uuid, tsquery[], float8[], boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer);
+drop function moothill.search_finders(tsquery[], bigint[], integer, integer);
 drop function moothill.search_guess(uuid, text[], integer);
 drop function moothill.search_beginning(uuid, text, integer);
 drop function moothill.search_phrase(text);

@@ -247,9 +247,12 @@ comment on function moothill.search_vector_statement(text, boolean, boolean, tex
 
 create function moothill.search_text_statement(lift boolean, scope text, words integer) returns text
   language sql immutable parallel safe as $$
+  -- The fence leaves the index of lexemes as the one way: what the planner believes of a word comes from the texts of
+  -- all tenants, and would let a search take another way when others use the word much.
   select format(
-    'with found as materialized (select i.id, %1$s as hit, %2$s as score from moothill.search_items i%3$s '
-    'where i.tenant_id = $1 and i.tsv @@ $9%4$s) '
+    'with found as materialized (select i.id, %1$s as hit, %2$s as score '
+    'from (select t.* from moothill.search_items t where t.tsv @@ $9 offset 0) i%3$s '
+    'where i.tenant_id = $1%4$s) '
     'select array_agg(f.hit), array_agg(f.item), array_agg(f.best) from ('
     'select hit, (array_agg(id order by score desc, id))[1] as item, max(score) as best from found '
     'where hit is not null group by hit order by best desc, hit limit $12) f',
@@ -372,68 +375,125 @@ grant execute on function moothill.search_text_statement(boolean, text, integer)
   moothill.search_phrase(text), moothill.search_beginning(uuid, text, integer),
   moothill.search_guess(uuid, text[], integer) to moothill_search;
 
+create function moothill.search_finders(asked tsquery[], counts bigint[], enough integer, common integer)
+  returns tsquery[]
+  language plpgsql immutable parallel safe as $$
+declare
+  finders tsquery[] := '{}';
+  rare tsquery;
+  few tsquery;
+  pairs tsquery;
+  every tsquery;
+  either tsquery;
+  scarce tsquery[] := '{}';
+  frequent tsquery[] := '{}';
+  total bigint := 0;
+  one record;
+begin
+  for one in select w.sought, w.n from unnest(asked, counts) as w (sought, n) where w.n > 0 order by w.n, w.sought::text loop
+    every := case when every is null then one.sought else every && one.sought end;
+    either := case when either is null then one.sought else either || one.sought end;
+    if one.n <= common then
+      few := case when few is null then one.sought else few || one.sought end;
+    end if;
+    total := total + one.n;
+    if total <= enough then
+      rare := either;
+    elsif one.n <= common then
+      scarce := scarce || one.sought;
+    else
+      frequent := frequent || one.sought;
+    end if;
+  end loop;
+  -- The rarest words find what holds them; two others together weigh as much as a rare one. Where that finds too
+  -- little, any word that is not common does; where every word is common, all of them together, then two, then any.
+  select string_agg(format('(%s) & (%s)', a.sought, b.sought), ' | ')::tsquery into pairs
+  from unnest((scarce || frequent)[:8]) with ordinality as a (sought, place)
+  join unnest((scarce || frequent)[:8]) with ordinality as b (sought, place) on b.place > a.place
+  where few is null or a.place <= cardinality(scarce);
+  if few is null then
+    return array[every, coalesce(pairs, either), either];
+  end if;
+  return array[case when pairs is null then coalesce(rare, few) when rare is null then pairs else rare || pairs end,
+               few];
+end $$;
+comment on function moothill.search_finders(tsquery[], bigint[], integer, integer) is
+  'Questions that find what is worth ranking, the narrowest first, from words and in how many items each stands.';
+
 create function moothill.search_text(tenant uuid, asked tsquery[], factors float8[], lift boolean, kinds text[],
                                      states text[], tags text[], lowest numeric, agent uuid, must tsquery,
                                      without tsquery, size integer, common integer)
   returns table (hits uuid[], items uuid[], scores float8[], counts bigint[])
-  language plpgsql stable as $$
+  language plpgsql stable set enable_seqscan = off as $$
 declare
   mine tsquery := ('''' || mt.tenant_lexeme(tenant) || '''')::tsquery;
   statement text;
   weights float8[] := '{}';
-  any_word tsquery;
-  rare_word tsquery;
-  all_words tsquery;
-  finder tsquery;
+  ranked tsquery[] := '{}';
+  finders tsquery[];
   held bigint;
+  stems tsquery[] := array(select w.sought from unnest(asked, factors) with ordinality as w (sought, factor, place)
+                           where w.factor = 1 order by w.place);
+  forms tsquery[] := array(select w.sought from unnest(asked, factors) with ordinality as w (sought, factor, place)
+                           where w.factor < 1 order by w.place);
+  known bigint[];
+  standing bigint[];
+  stem integer := 0;
+  form integer := 0;
 begin
   select count(*) into held
   from (select from moothill.search_items i where i.tenant_id = tenant limit 2 * common) as part;
-  select array_agg(c.n order by w.place) into counts
-  from unnest(asked) with ordinality as w (sought, place)
-  cross join lateral (
-    select count(*) as n
-    from (select from moothill.search_items i where i.tenant_id = tenant and i.tsv @@ (w.sought && mine)
-          limit common + 1) as part
-  ) as c;
+  known := moothill.search_held(tenant, stems, common + 1);
+  standing := moothill.search_held(tenant, forms, 1);
+  -- An exact form is taken to be as frequent as the stem before it, if it stands anywhere.
   for place in 1 .. cardinality(asked) loop
-    weights := weights || factors[place] * ln(1 + greatest(held, counts[place])::float8 / greatest(counts[place], 1));
-    any_word := case when place = 1 then asked[place] else any_word || asked[place] end;
-    if counts[place] <= common then
-      rare_word := case when rare_word is null then asked[place] else rare_word || asked[place] end;
-    end if;
     if factors[place] = 1 then
-      all_words := case when all_words is null then asked[place] else all_words && asked[place] end;
+      stem := stem + 1;
+      counts[place] := known[stem];
+    else
+      form := form + 1;
+      counts[place] := case when standing[form] = 0 then 0 else greatest(known[stem], 1) end;
+    end if;
+    if counts[place] > 0 then
+      ranked := ranked || asked[place];
+      weights := weights || factors[place] * ln(1 + greatest(held, counts[place])::float8 / counts[place]);
     end if;
   end loop;
-
+  if ranked = '{}' then
+    return next;
+    return;
+  end if;
   statement := moothill.search_text_statement(
     lift, moothill.search_scope(lift, kinds is not null, states is not null, tags is not null, lowest is not null,
-                                agent is not null, false, without is not null, false), cardinality(asked));
+                                agent is not null, false, without is not null, false), cardinality(ranked));
   if must is not null then
     mine := mine && must;
   end if;
-  -- Rare words find everything worth ranking. Where every word is common, what holds all of them
-  -- comes first and usually suffices; only if it does not are all rows with any of them ranked.
-  finder := coalesce(rare_word, all_words);
-  loop
+  finders := moothill.search_finders(stems, known, greatest(8 * size, 200), common);
+  for step in 1 .. cardinality(finders) loop
+    continue when finders[step] = finders[step - 1];
     execute statement into hits, items, scores
-      using tenant, kinds, states, tags, lowest, agent, must, without, finder && mine, asked, weights, size;
-    exit when finder = any_word or coalesce(cardinality(hits), 0) >= size or rare_word is not null;
-    finder := any_word;
+      using tenant, kinds, states, tags, lowest, agent, must, without, finders[step] && mine, ranked, weights, size;
+    exit when coalesce(cardinality(hits), 0) >= size;
   end loop;
   return next;
 end $$;
 comment on function moothill.search_text(uuid, tsquery[], float8[], boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer) is
   'The best hits for words: each word counts by how rare it is in this tenant and where in the text it stands; and in how many items each was found.';
 grant execute on function moothill.search_text(uuid, tsquery[], float8[], boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer) to moothill_search;
+grant execute on function moothill.search_finders(tsquery[], bigint[], integer, integer) to moothill_search;
 
-create function moothill.search_few(tenant uuid, kinds text[], states text[], tags text[], agent uuid, must tsquery,
-                                    few integer)
+create function moothill.search_few(tenant uuid, kinds text[], states text[], tags text[], lowest numeric, agent uuid,
+                                    must tsquery, few integer)
   returns boolean
   language sql stable as $$
   select
-    agent is not null and few >= (
+    lowest is not null and few >= (
+      select count(*)
+      from ((select from moothill.search_items i where i.tenant_id = tenant and i.confidence is null limit few + 1)
+            union all
+            (select from moothill.search_items i where i.tenant_id = tenant and i.confidence >= lowest limit few + 1)) as part)
+    or agent is not null and few >= (
       select count(*)
       from (select from moothill.search_items i where i.tenant_id = tenant and i.agent_id = agent limit few + 1) as part)
     or must is not null and few >= (
@@ -454,20 +514,55 @@ create function moothill.search_few(tenant uuid, kinds text[], states text[], ta
         from (select from moothill.search_item_facets f
               where f.tenant_id = tenant and f.facet = 'tag' and f.value = t.tag limit few + 1) as part) as counted);
 $$;
-comment on function moothill.search_few(uuid, text[], text[], text[], uuid, tsquery, integer) is
+comment on function moothill.search_few(uuid, text[], text[], text[], numeric, uuid, tsquery, integer) is
   'Whether one of the filters alone leaves so few items that comparing each of them is the quickest way.';
-grant execute on function moothill.search_few(uuid, text[], text[], text[], uuid, tsquery, integer) to moothill_search;
+grant execute on function moothill.search_few(uuid, text[], text[], text[], numeric, uuid, tsquery, integer) to moothill_search;
 
-create function moothill.search_vector(tenant uuid, model text, query public.halfvec, lift boolean, kinds text[],
-                                       states text[], tags text[], lowest numeric, agent uuid, must tsquery,
-                                       without tsquery, size integer, few integer)
+create function moothill.search_share(tenant uuid, lift boolean, kinds text[], states text[], tags text[], lowest numeric,
+                                      agent uuid, must tsquery, without tsquery) returns double precision
+  language plpgsql volatile as $$
+declare
+  scope text := moothill.search_scope(lift, kinds is not null, states is not null, tags is not null, lowest is not null,
+                                      agent is not null, must is not null, without is not null, false);
+  first bigint;
+  last bigint;
+  share double precision;
+begin
+  -- Ids begin with 48 bits of time: some rows from each of a few places of the tenant's life.
+  select ('x' || left(replace(min(b.id::text), '-', ''), 12))::bit(48)::bigint,
+         ('x' || left(replace(max(b.id::text), '-', ''), 12))::bit(48)::bigint
+  into first, last
+  from ((select i.id from moothill.search_items i where i.tenant_id = tenant order by i.id limit 1)
+        union all
+        (select i.id from moothill.search_items i where i.tenant_id = tenant order by i.id desc limit 1)) b;
+  execute format(
+    'select avg(case when %s then 1.0 else 0.0 end) from generate_series(0, 15) as n '
+    'cross join lateral (select * from moothill.search_items s where s.tenant_id = $1 '
+    'and s.id >= (lpad(to_hex($9 + ($10 - $9) * n / 16), 12, ''0'') || repeat(''0'', 20))::uuid '
+    'order by s.id limit 16) i%s', scope,
+    case when lift then ' left join moothill.search_items h on h.tenant_id = $1 and h.id = i.agent_id' else '' end)
+    into share using tenant, kinds, states, tags, lowest, agent, must, without, first, last;
+  return coalesce(share, 0);
+end $$;
+comment on function moothill.search_share(uuid, boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery) is
+  'Which share of a tenant''s items passes a filter, by a look at some hundreds of them.';
+grant execute on function moothill.search_share(uuid, boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery) to moothill_search;
+
+create function moothill.search_vector(
+  tenant uuid, model text, query public.halfvec, lift boolean, kinds text[], states text[], tags text[], lowest numeric,
+  agent uuid, must tsquery, without tsquery, size integer, few integer)
   returns table (hits uuid[], items uuid[], near float8[], exact boolean)
   language plpgsql volatile as $$
 declare
   here moothill.embedding_placements;
-  filtered boolean := states is not null or tags is not null or lowest is not null or agent is not null
+  narrowed boolean := states is not null or tags is not null or lowest is not null or agent is not null
                       or must is not null or without is not null;
   pool integer := case when lift then 3 * size else size end;
+  -- Of the places that an index visits beside those that pass, each costs about as much as comparing so many rows.
+  visit constant double precision := 16;
+  held double precision;
+  share double precision := 1;
+  driven boolean := false;
   statement text;
   seen bigint;
 begin
@@ -477,17 +572,27 @@ begin
     must := must && ('''' || mt.tenant_lexeme(tenant) || '''')::tsquery;
   end if;
   if not exact then
-    if filtered or kinds is not null then
-      exact := moothill.search_few(tenant, kinds, states, tags, agent, must, few);
+    if narrowed or kinds is not null then
+      driven := moothill.search_few(tenant, kinds, states, tags, lowest, agent, must, few);
+      exact := driven;
+    end if;
+    if not exact and (narrowed or kinds is not null) then
+      share := moothill.search_share(tenant, lift, kinds, states, tags, lowest, agent, must, without);
+      select greatest(c.reltuples, 1) into held from pg_class c
+      where c.oid = to_regclass(format('moothill.%I', here.partition));
+      -- Under a filter the index gives what passes in rough order only: candidates to spare put that right.
+      pool := pool * 4;
+      exact := visit * pool >= held * share;
     end if;
     set local hnsw.iterative_scan = 'relaxed_order';
   end if;
   loop
     statement := moothill.search_vector_statement(
-      'embedding_' || model, lift, kinds is not null,
-      case when filtered then moothill.search_scope(lift, false, states is not null, tags is not null,
-                                                    lowest is not null, agent is not null, must is not null,
-                                                    without is not null, exact) else '' end,
+      'embedding_' || model, lift, kinds is not null and not driven,
+      case when narrowed or driven then
+        moothill.search_scope(lift, driven and kinds is not null, states is not null, tags is not null,
+                              lowest is not null, agent is not null, must is not null, without is not null, exact)
+      else '' end,
       exact);
     if not exact then
       execute format('set local hnsw.ef_search = %s', least(1000, greatest(here.effort, pool)));
@@ -505,10 +610,13 @@ begin
       exit;
     end if;
   end loop;
+  hits := hits[1:size];
+  items := items[1:size];
+  near := near[1:size];
   return next;
 end $$;
 comment on function moothill.search_vector(uuid, text, public.halfvec, boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer) is
-  'The nearest hits to a vector: exact in the shared partition and under narrow filters, else by the tenant''s own HNSW.';
+  'The nearest hits to a vector: exact in the shared partition and where a filter leaves few items, else by the tenant''s own HNSW.';
 grant execute on function moothill.search_vector(uuid, text, public.halfvec, boolean, text[], text[], text[], numeric, uuid, tsquery, tsquery, integer, integer) to moothill_search;
 
 create function moothill.search_reach(
@@ -825,8 +933,8 @@ comment on function moothill.search_find(uuid, text, public.halfvec, uuid, text,
 select mt.lend('moothill.search_find(uuid, text, public.halfvec, uuid, text, boolean, text[], text[], text[], numeric, text, integer, integer, float8, float8, integer, integer, integer, jsonb)'::regprocedure,
                'moothill_search');
 
-create function moothill.search_facets(tenant uuid, query text, kinds text[], states text[], tags text[], lowest numeric,
-                                       agent text, more jsonb, most integer)
+create function moothill.search_facets(tenant uuid, query text, lift boolean, kinds text[], states text[], tags text[],
+                                       lowest numeric, agent text, more jsonb, most integer)
   returns table (facet text, value text, items bigint)
   language plpgsql stable security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 #variable_conflict use_column
@@ -864,10 +972,13 @@ begin
   if finder is null and query is not null then
     return;
   end if;
-  scope := moothill.search_scope(false, kinds is not null, states is not null, tags is not null, lowest is not null,
+  scope := moothill.search_scope(lift, kinds is not null, states is not null, tags is not null, lowest is not null,
                                  agent is not null, must is not null, without is not null, false);
   return query execute
-    'with found as materialized (select i.id, i.kind, i.status from moothill.search_items i where i.tenant_id = $1'
+    'with found as materialized (select '
+    || case when lift then 'distinct h.id, h.kind, h.status from moothill.search_items i join moothill.search_items h '
+                           'on h.tenant_id = $1 and h.id = i.agent_id where i.tenant_id = $1'
+            else 'i.id, i.kind, i.status from moothill.search_items i where i.tenant_id = $1' end
     || case when finder is not null then ' and i.tsv @@ $9' else '' end
     || case when scope <> '' then ' and ' || scope else '' end
     || ' limit $10), part as materialized (select * from found limit $10 - 1) '
@@ -879,9 +990,9 @@ begin
     'on t.tenant_id = $1 and t.item_id = f.id and t.facet = ''tag'' group by 2 order by n desc, 2 limit 30)'
     using tenant, kinds, states, tags, lowest, owner, must && mine, without, finder && mine, most + 1;
 end $$;
-comment on function moothill.search_facets(uuid, text, text[], text[], text[], numeric, text, jsonb, integer) is
-  'What matches, counted by kind, state and tag: the first so many items that hold any word of the query and pass its filters.';
-select mt.lend('moothill.search_facets(uuid, text, text[], text[], text[], numeric, text, jsonb, integer)'::regprocedure,
+comment on function moothill.search_facets(uuid, text, boolean, text[], text[], text[], numeric, text, jsonb, integer) is
+  'What matches, counted by kind, state and tag: the first so many items, or agents to which they lift, that hold any word of the query and pass its filters.';
+select mt.lend('moothill.search_facets(uuid, text, boolean, text[], text[], text[], numeric, text, jsonb, integer)'::regprocedure,
                'moothill_search');
 
 -- squawk-ignore ban-drop-function

@@ -198,6 +198,7 @@ create table moothill.search_judgements (
   query_id uuid not null,
   item_id uuid not null,
   grade integer not null constraint search_judgements_grade_check check (grade between 0 and 3),
+  source text not null constraint search_judgements_source_check check (source in ('given', 'feedback')),
   judged_at timestamptz not null default now(),
   constraint search_judgements_pkey primary key (tenant_id, query_id, item_id)
 );
@@ -207,13 +208,14 @@ alter table moothill.search_judgements add constraint search_judgements_query_fk
 create index search_judgements_item_idx on moothill.search_judgements (tenant_id, item_id);
 select mt.protect('moothill.search_judgements');
 select mt.trace('moothill.search_judgements', 'delete', 17, 'item_id');
-grant select, insert, delete, update (grade, judged_at) on moothill.search_judgements to moothill_app;
+grant select, insert, delete, update (grade, source, judged_at) on moothill.search_judgements to moothill_app;
 grant select on moothill.search_judgements to moothill_readonly, moothill_auditor;
 comment on table moothill.search_judgements is 'How well items answer judged queries; what is not listed is irrelevant.';
 comment on column moothill.search_judgements.tenant_id is 'Whose it is.';
 comment on column moothill.search_judgements.query_id is 'The query.';
 comment on column moothill.search_judgements.item_id is 'The item in search_items.';
 comment on column moothill.search_judgements.grade is '3: the very thing; 2: would do; 1: has to do with it; 0: irrelevant.';
+comment on column moothill.search_judgements.source is 'given: somebody judged it; feedback: drawn from what was clicked and chosen, and gives way to what is given.';
 comment on column moothill.search_judgements.judged_at is 'When it was last judged.';
 
 -- ------------------------------------------------------------------ tuning an index

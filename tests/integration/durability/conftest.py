@@ -10,16 +10,15 @@ import pytest
 import pytest_asyncio
 
 import moothill
+from tests.conftest import scratch
 from tests.integration.durability.world import SETTINGS, World
 
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
     """A folder that the server's account can enter (pytest's own are closed to it)."""
-    memory = Path("/dev/shm")
     # What a killed process has written is the kernel's already; a power failure is not tested here.
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**32
-    path = Path(tempfile.mkdtemp(prefix="moothill-test-", dir=memory if roomy else None))
+    path = Path(tempfile.mkdtemp(prefix="moothill-test-", dir=scratch()))
     path.chmod(0o711)
     yield path
     shutil.rmtree(path)

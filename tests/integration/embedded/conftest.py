@@ -13,16 +13,15 @@ import pytest
 from moothill.database.embedded import EmbeddedServer
 from moothill.database.embedded.account import choose_account
 from moothill.database.embedded.process import State
+from tests.conftest import scratch
 from tests.integration.embedded.clients import CLIENT, Client, connection, state
 
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
     """A folder that the server's account can enter (pytest's own are closed to it)."""
-    memory = Path("/dev/shm")
     # Seventy servers are much disk traffic, and no test here takes the power away.
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**32
-    path = Path(tempfile.mkdtemp(prefix="moothill-test-", dir=memory if roomy else None))
+    path = Path(tempfile.mkdtemp(prefix="moothill-test-", dir=scratch()))
     path.chmod(0o711)
     yield path
     shutil.rmtree(path)

@@ -43,6 +43,9 @@ STEP = (
         "by_strength": "boolean",
         "fan": "integer",
         "room": "integer",
+        # What it found out before.
+        "bar": "float8",
+        "scouted": "bigint",
     },
     "  into others",
 )
@@ -74,8 +77,7 @@ async def plan(
         await connection.execute("set search_path = pg_catalog, moothill, mt, public, pg_temp")
         cursor = await connection.execute("select prosrc from pg_proc where proname = %s", [name])
         ((source,),) = await cursor.fetchall()
-        begin = re.search(r"(with found as|select e\.\* from)", source)
-        assert begin
+        *_, begin = re.finditer(r"(with found as|select e\.\* from)", source)
         statement = source[begin.start() : source.index(ending, begin.start())]
         if name == "graph_step":
             statement += "  from kept k"
@@ -104,7 +106,7 @@ async def test_edges_come_from_the_indexes_of_their_ends_alone(
     """With values and without: each agent's edges by one look at each index, the table is not touched."""
     values = (
         f"'{tenant}', {agents(frontier)}, '{{{','.join('1' * frontier)}}}', "
-        f"{agents(frontier)}, {types}, 0.5, true, true, false, 50, 500"
+        f"{agents(frontier)}, {types}, 0.5, true, true, false, 50, 500, 0.5, 0"
     )
     found = await plan(server, society, STEP, mode, values)
     for index in ("agent_relationships_source_idx", "agent_relationships_target_idx"):

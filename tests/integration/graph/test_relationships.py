@@ -1,6 +1,7 @@
 """Relationships: writing, observing, changing, listing, and what shows them."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,7 +12,12 @@ from moothill.kernel.errors import Conflict, Invalid, NotFound
 from moothill.moot import Moot
 from moothill.registry.agents.errors import AgentIsDeactivated
 from moothill.registry.relationships import NewRelationship, Observation, Relationship
-from moothill.registry.relationships.errors import OtherDirection, OwnRelationship, RelationshipChanged
+from moothill.registry.relationships.errors import (
+    OtherDirection,
+    OwnRelationship,
+    RelationshipChanged,
+    SeenInFuture,
+)
 from moothill.registry.relationships.models import RelationshipDetails, RelationshipFilter, RelationshipPatch
 from moothill.registry.relationships.rules import strength_after
 
@@ -377,3 +383,25 @@ async def test_a_time_that_nobody_could_read_again_is_refused(moot: Moot, when: 
     at: Any = when
     with pytest.raises(Invalid, match=r"at: .*years 1 to 9999"):
         await moot.capabilities.demonstrate(capability="Reading", agent="cleo", at=at)
+
+
+async def test_what_is_seen_in_the_future_is_refused_whole(moot: Moot) -> None:
+    """It would stay the newest for as long; clocks may differ by five minutes."""
+    await people(moot, "ada", "bela", "cleo")
+    soon, later = (datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (4, 6))
+    sound = Observation(source="ada", target="bela", type="VALIDATES", at=soon)
+    with pytest.raises(SeenInFuture) as refused:
+        await moot.relationships.observe(
+            observations=[sound, Observation(source="ada", target="cleo", type="VALIDATES", at=later)]
+        )
+    assert refused.value.field == "observations.1.at"
+    for name in ("first_observed_at", "last_observed_at"):
+        with pytest.raises(SeenInFuture, match="set the clock"):
+            await put(moot, "ada", "bela", details=RelationshipDetails.model_validate({name: later}))
+    new = NewRelationship(
+        source="ada", target="bela", type="REPLACES", confidence=Decimal("0.9"), last_observed_at=later
+    )
+    with pytest.raises(SeenInFuture):
+        await moot.relationships.load(relationships=[new])
+    assert (await moot.relationships.list()).items == []
+    assert (await moot.relationships.observe(observations=[sound])).counted == 1

@@ -12,6 +12,7 @@ from moothill.kernel.errors import Invalid, NotFound
 from moothill.moot import Moot
 from moothill.registry.graph.errors import NoPath, SameAgent
 from moothill.registry.relationships.models import RelationshipFilter
+from moothill.registry.search import SearchGraph
 from tests.integration.graph.reference import TYPES, Plain, distances, every_way, random_edges
 from tests.integration.graph.world import expand, settle
 
@@ -83,6 +84,28 @@ async def test_what_bounds_a_walk_is_said_with_the_hop(moot: Moot) -> None:
     assert [each.agent for each in small.agents] == ["a0", "a19", "a18", "a17"]
     assert (small.truncated, small.full_at_hop) == (True, 1)
     assert "raise `limit`" in small.message
+
+
+@pytest.mark.parametrize("seed", [9, 10])
+async def test_the_best_are_kept_of_a_frontier_too_large_to_be_read_whole(moot: Moot, seed: int) -> None:
+    """Of most of its agents no relationship is read; what is kept is the same as if all of them were."""
+    count, limit = 400, 150
+    edges = random_edges(count, 2_000, seed)
+    await settle(moot, count, edges)
+    for start in range(3):
+        found = await moot.graph.traverse(agent=f"a{start}", hops=3, limit=limit, fan=100)
+        wanted = distances(edges, {start: 1.0}, 3)
+        full = found.full_at_hop
+        assert full is not None
+        ways = {int(each.agent[1:]): (each.hop, each.confidence) for each in found.agents}
+        assert len(ways) == limit
+        for agent, (hop, worth, _) in wanted.items():
+            if hop < full:
+                assert ways[agent][0] == hop
+                assert ways[agent][1] == pytest.approx(worth, abs=1e-5)
+        last = sorted((worth for hop, worth, _ in wanted.values() if hop == full), reverse=True)
+        kept = sorted((worth for hop, worth in ways.values() if hop == full), reverse=True)
+        assert kept == pytest.approx(last[: len(kept)], abs=1e-5)
 
 
 @pytest.mark.parametrize("seed", [6, 7, 8])
@@ -158,6 +181,28 @@ async def test_a_picture_of_everybody_says_of_nothing_that_it_was_left_out(moot:
     await settle(moot, 3, [Plain(n, n + 1, TYPES[0], False, 90, 100) for n in range(2)])
     assert not (await moot.graph.map(limit=3)).truncated
     assert (await moot.graph.map(limit=2)).truncated
+
+
+async def test_an_agent_that_was_deactivated_is_walked_through_and_no_hit(moot: Moot) -> None:
+    """What it knew of others stays true; it is shown as offline, and found and chosen no more."""
+    for key in ("ada", "bela", "cleo"):
+        await moot.agents.register(agent_id=key, name=key.title(), description="bakes bread" if key == "ada" else "")
+    for source, target in (("ada", "bela"), ("bela", "cleo")):
+        await moot.relationships.put(source=source, target=target, type="COLLABORATES_WITH", confidence=Decimal("0.9"))
+    await moot.agents.deactivate(agent="bela")
+    walked = await moot.graph.traverse(agent="ada", hops=2)
+    assert [(each.agent, each.hop, each.status) for each in walked.agents] == [
+        ("ada", 0, "idle"),
+        ("bela", 1, "offline"),
+        ("cleo", 2, "idle"),
+    ]
+    assert (await moot.graph.path(source="ada", target="cleo")).length == 2
+    found = await moot.search.find(text="bread", mode="text", graph=SearchGraph(hops=2))
+    assert [hit.key for hit in found.hits] == ["ada", "cleo"]
+    reach = found.hits[1].why.reach
+    assert reach is not None
+    assert (reach.hops, reach.parent) == (2, None)
+    assert "over another agent" in found.hits[1].why.explanation
 
 
 async def test_a_walk_stays_in_its_tenant(moot: Moot, other: Moot, server: EmbeddedServer) -> None:

@@ -97,8 +97,9 @@ async def test_metrics_count_calls_and_never_name_tenants(live: Live, moot: Moot
     assert (("operation", "keys.current"), ("outcome", "ok")) in calls
     assert (("operation", "tenants.get"), ("outcome", "tenant_not_found")) in calls
     assert {"moothill_call_duration_seconds", "moothill_pool_connections", "moothill_http_requests"} <= set(families)
+    assert {"moothill_searches_recorded", "moothill_searches_lost", "moothill_searches_waiting"} <= set(families)
     labels = {label for family in families.values() for sample in family.samples for label in sample.labels}
-    assert labels <= {"operation", "outcome", "method", "status", "state", "le"}
+    assert labels <= {"operation", "outcome", "handler", "method", "status", "state", "le"}
     for private in (str(tenant.tenant), tenant.tenant_slug, "nowhere", "no/such"):
         assert private not in answer.text
 

@@ -53,15 +53,38 @@ KINDS: Mapping[str, str] = {
     "skill": "skill",
     "source": "agent",
     "target": "companion",
+    "task": "task",
+    "on": "task",
+    "parent": "task",
+    "tasks": "task",
     "tenant": "id",
 }
 # Look like references and are none: the caller makes them, or they are words to look for.
-FREE = {"accessor", "agent_id", "chunk_id", "evidence", "task"}
+FREE = {
+    "accessor",
+    "agent_id",
+    "chunk_id",
+    "evidence",
+    "task_id",
+    "token",
+    "unique_key",
+    "worker",
+}
 FREE_AT: set[tuple[str, Path]] = {
     ("agents.choose", ("capability",)),
     ("agents.choose", ("skill",)),
     ("agents.list", ("filter", "capability")),
     ("agents.set_skill", ("skill",)),
+    ("relationships.observe", ("observations", 0, "task")),
+    ("tasks.enqueue", ("details", "requirements", "capability")),
+    ("tasks.enqueue_many", ("tasks", 0, "requirements", "capability")),
+    ("tasks.load", ("tasks", 0, "requirements", "capability")),
+    # Lists; what new tasks refer to stands inside of them, and is found like their parent.
+    ("tasks.enqueue_many", ("tasks", 0, "depends_on")),
+    ("tasks.load", ("tasks", 0, "depends_on")),
+    ("tasks.redrive", ("tasks",)),
+    ("tasks.enqueue_many", ("tasks",)),
+    ("tasks.load", ("tasks",)),
     # Whom to grant to is another tenant by its nature; nobody guesses an id.
     ("sharing.grant", ("tenant",)),
 }

@@ -140,11 +140,12 @@ CALLS = (
         "nothing",
     ),
     Call(
-        "select * from moothill.search_facets(%(tenant)s, 'reviewing', null, null, null, null, null, null, 1000)",
+        "select * from moothill.search_facets(%(tenant)s, 'reviewing', false, null, null, null, null, null, null, 9)",
         "refused",
     ),
     Call(
-        "select * from moothill.search_facets(%(ours)s, 'reviewing', null, null, null, null, %(agent)s::text, null, 9)",
+        "select * from moothill.search_facets(%(ours)s, 'reviewing', false, null, null, null, null, %(agent)s::text, "
+        "null, 9)",
         "own",
     ),
     Call("select moothill.search_note(%(tenant)s, %(agent)s, 'kubernetes')", "harmless"),
@@ -181,6 +182,25 @@ CALLS = (
     Call("select * from moothill.graph_between(%(ours)s, array[%(agent)s, %(companion)s], null, 0.5, 9)", "nothing"),
     Call("select moothill.search_actor_stays('agent', %(agent)s)", "harmless"),
     Call("select mt.same_tenant(%(tenant)s)", "refused"),
+    Call("select moothill.task_hint(%(tenant)s, '{default}')", "refused"),
+    # Those lend no rights: row security alone decides what they see.
+    Call("select * from moothill.task_claim(%(tenant)s, null, null, null, 9, gen_random_uuid(), 60, true)", "nothing"),
+    Call(
+        "select moothill.task_complete(%(tenant)s, (select jsonb_agg(q) from moothill.task_queue q "
+        "where q.tenant_id = %(tenant)s))",
+        "harmless",
+    ),
+    Call(
+        "select moothill.task_leave(%(tenant)s, coalesce((select jsonb_agg(q) from moothill.task_queue q "
+        "where q.tenant_id = %(tenant)s), '[]'), 'failed', 'k')",
+        "harmless",
+    ),
+    Call("select moothill.task_end(%(tenant)s, array[%(task)s], 'failed', 'k')", "harmless"),
+    Call("select moothill.task_settle(%(tenant)s, array[%(task)s])", "harmless"),
+    Call("select moothill.task_let_go(%(tenant)s, array[%(task)s], array[%(task)s], array[%(task)s])", "harmless"),
+    Call("select moothill.task_count(%(tenant)s, array[%(task)s], array[%(agent)s])", "harmless"),
+    Call("select moothill.task_sweep(%(tenant)s, 9)", "harmless"),
+    Call("select moothill.task_depend(%(tenant)s, %(task)s, %(task)s, 'blocks')", "refused"),
     Call(
         "select * from moothill.privacy_charge((select to_jsonb(r) || jsonb_build_object('id', gen_random_uuid(), "
         "'digest', '\\x' || repeat('ab', 32)) from moothill.privacy_release_one(%(release)s) r), "
@@ -257,6 +277,8 @@ ABOVE: Mapping[str, str] = {
     "mt.hold_words": "likewise",
     "mt.lexeme_query": "arithmetic",
     "mt.word_slips": "arithmetic",
+    "mt.task_backoff": "arithmetic",
+    "mt.task_rank": "arithmetic",
 }
 
 
@@ -337,6 +359,7 @@ async def _values(ground: Ground, society: Society) -> dict[str, Any]:
         "ours": ground.ours.id,
         "tenant": society.id,
         "agent": society.agent,
+        "task": society.task,
         "companion": society.companion,
         "key": society.key,
         "job": society.job,

@@ -19,6 +19,7 @@ from moothill.moot import Moot
 from moothill.registry.agents import AgentDetails, Heartbeat, NewSkill
 from moothill.registry.capabilities import NewCapability, NewEvidence
 from moothill.tenancy.sharing.models import DataClass
+from moothill.work.tasks import Completion, Failure, NewTask
 from tests.integration.isolation.catalog import Catalog
 
 __all__ = ["HANDLER", "LEASE", "MODEL", "Society", "copy_as_twin", "fill_up", "settle", "unfilled"]
@@ -68,8 +69,8 @@ _BEHIND: Mapping[str, LiteralString] = {
           from generate_series(1, 2) n
           returning tenant_id, id
         )
-        insert into moothill.search_judgements (tenant_id, query_id, item_id, grade)
-        select q.tenant_id, q.id, i.id, 3
+        insert into moothill.search_judgements (tenant_id, query_id, item_id, grade, source)
+        select q.tenant_id, q.id, i.id, 3, 'given'
         from query q
         cross join lateral (
           select i.id from moothill.search_items i where i.tenant_id = %(tenant)s order by i.id limit 1) i
@@ -175,6 +176,7 @@ class Society:
         account: name of a service account that only this society has.
         session: id of a search that the agent made, `item` its first hit.
         companion: id of an agent that `agent` works with, by the relationship `relationship`.
+        task: id of a task that one of its agents holds.
     """
 
     moot: Moot
@@ -198,6 +200,7 @@ class Society:
     item: UUID
     companion: UUID
     relationship: UUID
+    task: UUID
 
 
 async def settle(platform: Moot, word: str) -> Society:
@@ -239,6 +242,7 @@ async def settle(platform: Moot, word: str) -> Society:
         await moot.agents.heartbeat(beats=[Heartbeat(agent=key, status=status) for key in ("ada", "bela")])
     await moot.agents.set_status(agent=alone.agent_id, status="maintenance", reason=marker)
     companion, relationship = await _connect(moot, marker, alone.agent_id)
+    task = await _work(moot, marker)
     hold = await _hold(moot, marker, alone.agent_id)
     issued = await moot.keys.create(name=f"operator of {marker}", scopes=["*"])
     await _employ(moot, marker)
@@ -277,6 +281,7 @@ async def settle(platform: Moot, word: str) -> Society:
         item=found.hits[0].id,
         companion=companion,
         relationship=relationship,
+        task=task,
     )
 
 
@@ -302,6 +307,58 @@ async def _connect(moot: Moot, marker: str, agent: str) -> tuple[UUID, UUID]:
         for source, target in ((agent, "ada"), ("ada", "bela"))
     ]
     return (await moot.agents.get(agent="ada")).id, made[0].id
+
+
+async def _work(moot: Moot, marker: str, agent: str = "ada") -> UUID:
+    """Tasks in every table of theirs; the id of one that an agent holds."""
+    for group in ("", marker):
+        await moot.queues.configure(queue="default", group=group, max_running=3, rate_limit=900, rate_seconds=1)
+    for queue in ("default", marker):
+        await moot.queues.pause(queue=queue, reason=marker)
+        await moot.queues.resume(queue=queue)
+    await moot.tasks.enqueue_many(tasks=[_task(marker, number) for number in range(14)])
+    workers = [uuid4(), uuid4()]
+    taken = [each for worker in workers for each in await moot.tasks.claim(agent=agent, worker=worker, limit=4)]
+    await moot.tasks.complete_many(
+        attempts=[Completion(task=each.id, token=each.token, result={"said": marker}) for each in taken[:3]]
+    )
+    await moot.tasks.fail_many(
+        attempts=[
+            Failure(task=each.id, token=each.token, error=f"No {marker}.", retryable=False) for each in taken[3:5]
+        ]
+    )
+    for each in taken[5:7]:
+        await moot.tasks.wait(task=each.id, token=each.token, prompt=f"Where is {marker}?", signal=marker)
+    await moot.tasks.signal(signal=marker, payload={"said": marker})
+    parents = [str(each.id) for each in taken[:2]]
+    task = await moot.tasks.enqueue(title=f"Hold {marker}", queue=f"held {marker}", depends_on=parents)
+    for _ in range(2):
+        (held,) = await moot.tasks.claim(agent=agent, queues=[task.queue])
+        if held.attempt == 1:
+            await moot.tasks.fail(task=held.id, token=held.token, error=marker, retry_seconds=0)
+    below = [
+        NewTask(
+            title=f"Below {marker}", task_id=f"{marker}-below-{number}", depends_on=[str(task.id)], parent=str(task.id)
+        )
+        for number in range(2)
+    ]
+    report = await moot.tasks.enqueue_many(tasks=below)
+    await moot.tasks.depend(task=str(report.ids[1]), on=str(report.ids[0]))
+    return task.id
+
+
+def _task(marker: str, number: int) -> NewTask:
+    return NewTask(
+        title=f"Copy {marker} {number}",
+        task_id=f"{marker}-{number}",
+        description=f"For {marker}.",
+        payload={"said": marker},
+        queue=marker if number % 2 else "default",
+        group=marker if number % 3 == 0 else "",
+        tags=[marker, "copying"],
+        unique_key=f"{marker}-{number}",
+        metadata={"said": marker},
+    )
 
 
 async def _hold(moot: Moot, marker: str, agent: str) -> UUID:
@@ -438,6 +495,7 @@ async def copy_as_twin(admin: psycopg.AsyncConnection[Any], catalog: Catalog, so
         item=society.item,
         companion=society.companion,
         relationship=society.relationship,
+        task=society.task,
     )
 
 
@@ -453,7 +511,7 @@ async def unfilled(admin: psycopg.AsyncConnection[Any], catalog: Catalog, *socie
             row = await counted.fetchone()
             assert row is not None
             # A tenant is one row among the tenants; a partition of one tenant's vectors holds nobody else's.
-            needed = 1 if relation.name in ("tenants", "tenant_privacy") else 2
+            needed = 1 if relation.name in ("tenants", "tenant_privacy", "task_graphs") else 2
             own = relation.is_partition and relation.name.startswith("embedding_")
             if (row[0] if own else row[1]) < needed:
                 found.append(f"{relation.name} has {row[1]} rows of {society.marker}; teach societies.py to fill it")

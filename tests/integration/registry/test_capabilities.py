@@ -1,6 +1,7 @@
 """Capabilities: adding, changing, judging, demonstrating, and what shows them."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from moothill.registry.capabilities.errors import (
     CapabilityChanged,
     CapabilityExists,
     CapabilityStatusConflict,
+    DemonstratedInFuture,
     OwnCapability,
 )
 from moothill.registry.capabilities.models import CapabilityFilter, CapabilityPatch, CapabilityRecord
@@ -214,6 +216,17 @@ async def test_the_mean_of_successes_is_exact_whatever_their_order(moot: Moot) -
     assert changed.success_rate == ((2 + 3 * third) / 6).quantize(Decimal("0.00001"))
     assert changed.version == 1
     assert changed.last_demonstrated_at is not None
+
+
+async def test_a_demonstration_in_the_future_is_refused(moot: Moot) -> None:
+    """It would stay the last one for as long; clocks may differ by five minutes."""
+    added = await reviewer(moot)
+    soon, later = (datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (4, 6))
+    with pytest.raises(DemonstratedInFuture, match="set the clock"):
+        await moot.capabilities.demonstrate(capability=str(added.id), at=later, evidence=evidence())
+    assert (await moot.capabilities.get(capability=str(added.id))).demonstration_count == 0
+    shown = await moot.capabilities.demonstrate(capability=str(added.id), at=soon)
+    assert shown.last_demonstrated_at == soon
 
 
 async def test_demonstrations_at_once_are_all_counted(moot: Moot) -> None:

@@ -13,6 +13,7 @@ from moothill.kernel.errors import NotFound
 from moothill.kernel.service import Executor
 from moothill.tenancy.erasure import destroys, hooks, verify_report
 from moothill.tenancy.erasure.errors import ErasesItself, ReportAltered
+from tests.command_line import exit_code
 from tests.integration.isolation.catalog import read_catalog
 from tests.integration.isolation.societies import Society, fill_up, settle, unfilled
 from tests.integration.retention.house import House
@@ -155,10 +156,4 @@ async def test_an_altered_report_is_refused(house: House, tmp_path: Path, change
 
 async def verified(file: Path, *more: str) -> int:
     """Exit status of `moothill retention verify`."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "moothill", "retention", "verify", str(file), *more),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        cwd=ROOT,
-    )
-    return await process.wait()
+    return await asyncio.to_thread(exit_code, ["retention", "verify", str(file), *more])

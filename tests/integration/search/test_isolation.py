@@ -19,13 +19,13 @@ CALLS = {
     "null, null, null, null, null, 10, 10)",
     "search_vector": "select * from search_vector(%(tenant)s, %(model)s, %(vector)s::halfvec, false, null, null, null, "
     "null, null, null, null, 10, 10)",
-    "search_few": "select search_few(%(tenant)s, array['agent'], null, null, null, null, 10)",
+    "search_few": "select search_few(%(tenant)s, array['agent'], null, null, null, null, null, 10)",
     "search_lost": "select * from search_lost(%(tenant)s, null, null, null, null, null, 'bread')",
     "search_beginning": "select search_beginning(%(tenant)s, 'br', 50)",
     "search_held": "select search_held(%(tenant)s, array['bread'::tsquery], 10)",
     "search_reach": "select * from search_reach(%(tenant)s, array[gen_random_uuid()], array[1.0], false, null, null, "
     "null, null, null, null, null, 10, 2, null, 0.5)",
-    "search_facets": "select * from search_facets(%(tenant)s, 'bread', null, null, null, null, null, null, 10)",
+    "search_facets": "select * from search_facets(%(tenant)s, 'bread', false, null, null, null, null, null, null, 10)",
     "search_guess": "select search_guess(%(tenant)s, array['bred'], 40)",
     "search_sweep": "select * from search_sweep(%(tenant)s, '', 10)",
     "search_models": "select * from search_models(%(tenant)s)",

@@ -164,6 +164,22 @@ async def test_a_narrow_filter_starts_from_the_rows_that_pass(searcher: Connecti
     assert "_hnsw" not in text, text
 
 
+async def test_a_confidence_that_few_reach_starts_from_them(searcher: Connection) -> None:
+    """With no other filter, all items of a huge tenant would be read through for it."""
+    tenant = UUID(int=3)
+    cursor = await searcher.execute("select search_few(%s, null, null, null, 0.95, null, null, 2000)", [tenant])
+    assert await cursor.fetchone() == (True,)
+    cursor = await searcher.execute("select search_few(%s, null, null, null, 0.5, null, null, 2000)", [tenant])
+    assert await cursor.fetchone() == (False,)
+    scope = await build(searcher, "search_scope(false, false, false, false, true, false, false, false, true)")
+    statement = await build(
+        searcher, f"search_vector_statement('embedding_wordllama_256', false, false, '{scope}', true)"
+    )
+    text = await plan(searcher, statement, f"{TYPES}, halfvec, int", first(tenant, lowest="0.95") + f", {point()}, 10")
+    assert "search_items_confidence_idx" in text, text
+    assert "_hnsw" not in text, text
+
+
 @pytest.mark.parametrize("tenant", SIZES)
 @pytest.mark.parametrize(
     ("role", "call"),

@@ -125,6 +125,26 @@ async def test_judgements_are_drawn_from_feedback_by_the_stated_rule(zoo: Shelf)
     assert (await search.derive_judgements(judged_set="strict", least=3)).stored == 0
 
 
+async def test_a_grade_that_somebody_gave_stays_whatever_feedback_says(zoo: Shelf) -> None:
+    """A person's judgement is worth more than clicks; what they leave open is filled in from feedback."""
+    search = zoo.moot.search
+    await search.judge(judged_set="both", judgements=[NewJudgement(query="rivers", item="otter", grade=0)])
+    found = await zoo.search.find(text="rivers", mode="text")
+    assert found.session is not None
+    for hit in found.hits:
+        await search.feedback(session=found.session, item=hit.id, verdict="chosen")
+
+    async def grades() -> set[tuple[str | None, int, str]]:
+        return {(each.title, each.grade, each.source) for each in (await search.judgements(judged_set="both")).items}
+
+    assert (await search.derive_judgements(judged_set="both")).stored == 1
+    assert await grades() == {("Otter", 0, "given"), ("Beaver", 3, "feedback")}
+    # What feedback said may be taken over by a person, and stays then, too.
+    await search.judge(judged_set="both", judgements=[NewJudgement(query="rivers", item="beaver", grade=3)])
+    assert (await search.derive_judgements(judged_set="both")).stored == 0
+    assert await grades() == {("Otter", 0, "given"), ("Beaver", 3, "given")}
+
+
 async def test_an_evaluation_tells_the_figures_of_each_mode(zoo: Shelf) -> None:
     search = zoo.moot.search
     given = [

@@ -240,6 +240,19 @@ async def test_facets_count_what_matches(moot: Moot) -> None:
     assert everything.items == 6
 
 
+async def test_facets_of_agents_alone_count_the_agents_that_their_capabilities_bring(moot: Moot) -> None:
+    """A state of a capability among them would narrow the agents to nothing."""
+    await moot.agents.register(agent_id="ada", name="Ada", capabilities=["Baking bread", "Slicing bread"], tags=["day"])
+    found = await moot.search.find(text="bread", kinds=["agent"], facets=True)
+    assert [hit.key for hit in found.hits] == ["ada"]
+    assert found.facets is not None
+    assert [[(each.value, each.items) for each in facet] for facet in (found.facets.kinds, found.facets.statuses)] == [
+        [("agent", 1)],
+        [("idle", 1)],
+    ]
+    assert [(each.value, each.items) for each in found.facets.tags] == [("day", 1)]
+
+
 async def test_many_queries_are_answered_in_order_as_each_would_be_alone(moot: Moot) -> None:
     """A39: one transaction, one tenant."""
     await chain(moot)

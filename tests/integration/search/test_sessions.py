@@ -1,5 +1,6 @@
 """Searches are written down off their way: every field, in batches, bounded, and never at a search's expense."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -116,11 +117,16 @@ async def test_many_go_in_one_batch_for_each_tenant(
         await write(self, records)
 
     monkeypatch.setattr(Recorder, "_write", counted)
-    await recorder(shelf).flush()
-    batches.clear()
-    for number in range(20):
-        await (shelf if number % 2 else other_shelf).search.find(text=f"query {number}", mode="text")
-    await recorder(shelf).flush()
+    # However long the searches take, none is written before all are made.
+    monkeypatch.setattr(recording, "_SECONDS", 600.0)
+    fresh = Recorder(shelf.executor.runtime)
+    shelf.executor.runtime.providers["searches"], before = fresh, recorder(shelf)
+    try:
+        for number in range(20):
+            await (shelf if number % 2 else other_shelf).search.find(text=f"query {number}", mode="text")
+        await fresh.close()
+    finally:
+        shelf.executor.runtime.providers["searches"] = before
     assert sorted(batches) == [10, 10]
     assert (await kept(admin, shelf), await kept(admin, other_shelf)) == (10, 10)
 
@@ -155,6 +161,51 @@ async def test_a_database_that_refuses_harms_no_search(shelf: Shelf, monkeypatch
     finally:
         shelf.executor.runtime.providers["searches"] = before
     assert lost.written == 1
+
+
+async def test_what_a_cancelled_writer_held_is_counted_as_lost(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Recorder(shelf.executor.runtime)
+    shelf.executor.runtime.providers["searches"], before = held, recorder(shelf)
+    writing = asyncio.Event()
+
+    async def hang(*_: Any) -> None:
+        writing.set()
+        await asyncio.Event().wait()
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(Recorder, "_write", hang)
+            await shelf.search.find(text="held", mode="text")
+            flushing = asyncio.create_task(held.flush())
+            await writing.wait()
+            await shelf.search.find(text="waits", mode="text")
+            flushing.cancel()
+            await asyncio.wait([flushing])
+        assert (held.dropped, held.written, held.waiting) == (1, 0, 1)
+        await held.flush()
+    finally:
+        shelf.executor.runtime.providers["searches"] = before
+    assert (held.dropped, held.written, held.waiting) == (1, 1, 0)
+
+
+async def test_a_process_that_ends_counts_what_it_could_not_write(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending = Recorder(shelf.executor.runtime)
+    shelf.executor.runtime.providers["searches"], before = ending, recorder(shelf)
+
+    async def hang(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    try:
+        monkeypatch.setattr(Recorder, "_write", hang)
+        monkeypatch.setattr(recording, "_PATIENCE", 0.05)
+        await shelf.search.find(text="one", mode="text")
+        await shelf.search.find(text="two", mode="text")
+        await ending.close()
+    finally:
+        shelf.executor.runtime.providers["searches"] = before
+    assert (ending.dropped, ending.waiting) == (2, 0)
 
 
 async def test_a_lost_tenant_takes_nothing_along(shelf: Shelf, other_shelf: Shelf, admin: Admin) -> None:

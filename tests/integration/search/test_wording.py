@@ -231,3 +231,26 @@ async def test_filters_and_phrases_hold_together(shelf: Shelf) -> None:
     await shelf.put(owner, sure, unsure)
     result = await shelf.search.find(text='"capacity plan"', filters={"minimum_confidence": "0.8"})  # type: ignore[arg-type]
     assert [hit.id for hit in result.hits] == [sure.id]
+
+
+@pytest.mark.parametrize(
+    ("words", "finders"),
+    [
+        ({"a": 10, "b": 100}, ["'a' | 'b'", "'a' | 'b'"]),
+        ({"a": 10, "b": 300, "c": 2000, "d": 0}, ["'a' | 'b' & 'c'", "'a' | 'b'"]),
+        ({"b": 300, "c": 400}, ["'b' & 'c'", "'b' | 'c'"]),
+        ({"b": 300}, ["'b'", "'b'"]),
+        ({"c": 2000, "e": 3000}, ["'c' & 'e'", "'c' & 'e'", "'c' | 'e'"]),
+        ({"c": 2000}, ["'c'", "'c'", "'c'"]),
+    ],
+)
+async def test_rare_words_find_alone_and_others_by_twos(
+    server: EmbeddedServer, words: dict[str, int], finders: list[str]
+) -> None:
+    """What every word of a long query finds is thousands of items, of which a few hundred are worth ranking."""
+    async with await psycopg.AsyncConnection.connect(server.dsn("admin", DATABASE)) as connection:
+        cursor = await connection.execute(
+            "select moothill.search_finders(%s::tsquery[], %s, 200, 1000)::text[]",
+            [[f"'{word}'" for word in words], list(words.values())],
+        )
+        assert await cursor.fetchone() == (finders,)

@@ -1,13 +1,12 @@
 """Search: one box over everything that has a text, and why each hit was found."""
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, get_args
 
 from nicegui import ui
 
-from ...registry.search.models import SearchKind, SearchMode, SearchResults
+from ...registry.search.models import FacetCount, SearchFacets, SearchKind, SearchMode, SearchResults
 from ..screens import Query, Screen
 from ..visit import Visit
 from ..widgets.dialogs import button
@@ -23,6 +22,8 @@ KINDS["capability"] = "Capabilities"
 SURE = {"": "Any confidence", "0.7": "At least 70 %", "0.8": "At least 80 %", "0.9": "At least 90 %"}
 EXAMPLES = ("send a message to a Slack channel", "review a pull request", "plan a database migration")
 MOST_HITS = 25
+# Of the values of one facet, the most frequent.
+MOST_VALUES = 12
 
 
 async def build(visit: Visit, query: Query) -> None:
@@ -68,20 +69,35 @@ async def build(visit: Visit, query: Query) -> None:
         if value and value != [None]
     }
     found = await visit.moot.search.find(
-        text=words, mode=mode, kinds=kinds or None, filters=filters or None, limit=MOST_HITS
+        text=words, mode=mode, kinds=kinds or None, filters=filters or None, limit=MOST_HITS, facets=True
     )
-    _facets(found, kinds, lambda kind: go(kind=[kind]))
+    if found.facets is not None and found.facets.items:
+        _facets(found.facets, {"kind": bool(kinds), "status": bool(status), "tag": bool(tag)}, go)
     _show(visit, found)
 
 
-def _facets(found: SearchResults, chosen: list[SearchKind], narrow: Callable[[SearchKind], None]) -> None:
-    """The kinds among the hits, each a way to see it alone."""
-    held = Counter(hit.kind for hit in found.hits)
-    if len(held) < 2 or chosen:
+def _facets(counted_by: SearchFacets, chosen: dict[str, bool], go: Callable[..., None]) -> None:
+    """What matches by kind, state and tag, each value a way to see it alone; what is chosen already is left out."""
+    shown: tuple[tuple[str, Sequence[FacetCount]], ...] = (
+        ("kind", counted_by.kinds),
+        ("status", counted_by.statuses),
+        ("tag", counted_by.tags),
+    )
+    # One value would narrow nothing.
+    useful = [(name, values) for name, values in shown if not chosen[name] and len(values) > 1]
+    if not useful:
         return
-    with box("row-line wrapping facets").mark("facets"):
-        for kind, count in held.most_common():
-            button(f"{KINDS[kind]} {count}", "ghost").on_click(partial(narrow, kind)).mark(f"facet-{kind}")
+    with box("facets").mark("facets"):
+        for name, values in useful:
+            with box("row-line wrapping"):
+                quiet({"kind": "Kinds", "status": "States", "tag": "Tags"}[name], "small")
+                for each in values[:MOST_VALUES]:
+                    label = KINDS.get(each.value, each.value) if name == "kind" else each.value
+                    value = [each.value] if name == "kind" else each.value
+                    chip = button(f"{label} {number(each.items)}", "ghost").on_click(partial(go, **{name: value}))
+                    chip.mark(f"facet-{name}-{each.value}" if name != "kind" else f"facet-{each.value}")
+        if counted_by.capped:
+            quiet("More than 10,000 items match; the first of them are counted.", "small")
 
 
 def _show(visit: Visit, found: SearchResults) -> None:

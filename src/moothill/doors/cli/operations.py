@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -133,6 +134,11 @@ def _parameter(parameter: Parameter) -> inspect.Parameter:
         annotation = Annotated[str | None, typer.Argument(help=help_text, show_default=False)]
     elif parameter.is_file:
         annotation = Annotated[str | None, typer.Argument(metavar="FILE|-", help=help_text, show_default=False)]
+    elif _is_numbers(parameter):
+        annotation = Annotated[
+            list[str] | None,
+            typer.Option(flag, metavar="JSON|@FILE|-", help=f"{help_text} A JSON array, or repeat for several."),
+        ]
     elif parameter.is_plain and parameter.is_list:
         annotation = Annotated[list[str] | None, typer.Option(flag, help=f"{help_text} Repeat for several.")]
     elif parameter.bare is bool:
@@ -240,9 +246,16 @@ def _value(parameter: Parameter, text: Any) -> Any:
             return text
     if parameter.is_file:
         return _read(parameter.name, str(text))
+    if _is_numbers(parameter) and len(text) == 1 and (text[0] == "-" or text[0][:1] in ("@", "[")):
+        return _json(parameter.name, text[0])
     if parameter.is_plain:
         return text
     return _json(parameter.name, str(text))
+
+
+def _is_numbers(parameter: Parameter) -> bool:
+    """Whether it is a list of numbers: hundreds of them, such as a vector, come from a file and not by hand."""
+    return parameter.is_list and parameter.bare in (int, float, Decimal)
 
 
 def _read(name: str, path: str) -> str:

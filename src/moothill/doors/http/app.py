@@ -108,8 +108,8 @@ def create_app(door: Door) -> Application:
 
     @app.get("/metrics", tags=["health"], operation_id="metrics", response_class=Response)
     async def metrics() -> Response:
-        """Counters of this process, for Prometheus."""
-        return Response(exposition.render(), media_type=CONTENT_TYPE)
+        """Counters of this process and the lag of handlers, for Prometheus."""
+        return Response(await exposition.render(), media_type=CONTENT_TYPE)
 
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

@@ -37,6 +37,14 @@ def build_server(executor_of: ExecutorOf, *, toolset: str = "agent", reads_only:
         reads_only: refuse everything that writes.
     """
 
+    schemas: dict[str, dict[str, Any]] = {}
+
+    def schema_of(name: str) -> dict[str, Any] | None:
+        # The protocol's library asks at each call over HTTP, and would list all tools for it.
+        if not schemas:
+            schemas.update({each.name: each.input_schema for each in tools_of(toolset, reads_only=reads_only)})
+        return schemas.get(name)
+
     async def list_tools(ctx: Any, params: Any) -> types.ListToolsResult:
         return types.ListToolsResult(tools=tools_of(toolset, reads_only=reads_only))
 
@@ -92,6 +100,7 @@ def build_server(executor_of: ExecutorOf, *, toolset: str = "agent", reads_only:
         "moothill",
         version=metadata.version("moothill"),
         instructions=_INSTRUCTIONS,
+        get_tool_input_schema=schema_of,
         on_list_tools=list_tools,
         on_call_tool=call,
         on_list_resources=list_resources,

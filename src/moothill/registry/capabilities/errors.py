@@ -19,6 +19,10 @@ class CapabilityStatusConflict(Conflict):
     """The capability cannot come from its status to that one."""
 
 
+class DemonstratedInFuture(Invalid):
+    """A demonstration is more than five minutes in the future; set the clock that told it. Nothing was changed."""
+
+
 class TooManyCapabilities(Invalid):
     """An agent has at most 1,000 capabilities; remove some, or describe it more widely."""
 

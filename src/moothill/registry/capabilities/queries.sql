@@ -110,7 +110,7 @@ from c
 {with_agent};
 
 -- name: demonstrate
--- Count a demonstration; sums are kept, so the mean is exact.
+-- Count a demonstration; sums are kept, so the mean is exact. None is later than now, by clocks that differ a little.
 -- returns: maybe
 -- seals: capabilities.metadata
 with c as (
@@ -120,6 +120,7 @@ with c as (
       last_demonstrated_at = greatest(last_demonstrated_at, coalesce(%(at)s::timestamptz, now())),
       updated_at = now()
   where tenant_id = %(tenant)s and id = %(id)s
+    and (%(at)s::timestamptz is null or %(at)s::timestamptz <= now() + interval '5 minutes')
   returning *
 )
 select {capability}

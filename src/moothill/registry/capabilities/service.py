@@ -23,6 +23,7 @@ from .errors import (
     CapabilityExists,
     CapabilityNotFound,
     CapabilityStatusConflict,
+    DemonstratedInFuture,
     OwnCapability,
 )
 from .indexing import capability_entry, new_entry
@@ -242,12 +243,24 @@ class Capabilities(Service, group="capabilities"):
         capability: CapabilityReference,
         agent: OfAgent = None,
         success: Annotated[Share, Field(description="How well it went: 1 a success, 0 a failure.")] = Decimal(1),
-        at: Annotated[Moment | None, Field(description="When; default: now.")] = None,
+        at: Annotated[
+            Moment | None, Field(description="When; default: now. At most five minutes in the future.")
+        ] = None,
         evidence: Annotated[NewEvidence | None, Field(description="The place in a text that shows it.")] = None,
     ) -> Capability:
-        """Record a demonstration: the count, the exact mean of successes, and what shows it."""
+        """Record a demonstration: the count, the exact mean of successes, and what shows it.
+
+        Raises:
+            DemonstratedInFuture: it is more than five minutes in the future.
+        """
         found = await _find(capability, agent)
         changed = await sql.demonstrate(id=found.id, success=success, at=at)
+        if changed is None and at is not None and await sql.by_id(id=found.id) is not None:
+            raise DemonstratedInFuture(
+                f"{at.isoformat()} is more than five minutes in the future; set the clock that told it. "
+                "Nothing was changed.",
+                field="at",
+            )
         if changed is None:
             raise await _unknown(capability, agent)
         shown = await store.show([(changed.id, evidence)]) if evidence else []

@@ -15,5 +15,9 @@ class OtherDirection(Conflict):
     """The same two agents have a relationship of this type with the other direction; remove that one first."""
 
 
+class SeenInFuture(Invalid):
+    """A time is more than five minutes in the future; set the clock that told it. Nothing was changed."""
+
+
 class OwnRelationship(Invalid):
     """A relationship has two agents; source and target are the same here."""

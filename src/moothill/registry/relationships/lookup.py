@@ -11,20 +11,31 @@ from ...kernel.context import context
 from ...kernel.texts import id_of
 from ..agents.errors import AgentIsDeactivated
 from ..agents.lookup import unknown_agent
-from .errors import OtherDirection, OwnRelationship, RelationshipChanged, RelationshipNotFound
+from .errors import OtherDirection, OwnRelationship, RelationshipChanged, RelationshipNotFound, SeenInFuture
 from .models import Connectivity, Relationship, RelationshipEvidence, RelationshipSummary
 
-__all__ = ["End", "Written", "changed_meanwhile", "find", "find_ends", "other_direction", "refuse_own", "sql"]
+__all__ = [
+    "End",
+    "Written",
+    "changed_meanwhile",
+    "find",
+    "find_ends",
+    "other_direction",
+    "refuse_future",
+    "refuse_own",
+    "sql",
+]
 
 
 class End(BaseModel):
-    """An agent at an end."""
+    """An agent at an end, and the latest time at which it may have been seen, by the database's clock."""
 
     reference: str
     id: UUID
     agent_id: str
     deactivated_at: datetime | None
     by_key: bool
+    latest: datetime
 
 
 class Written(Relationship):
@@ -108,6 +119,16 @@ def refuse_own(source: End, target: End, *, field: str) -> None:
     if source.id == target.id:
         raise OwnRelationship(
             f"A relationship has two agents, and {source.agent_id} stands at both ends; name another as `target`.",
+            field=field,
+        )
+
+
+def refuse_future(end: End, moment: datetime | None, *, field: str) -> None:
+    """Refuse what is said to have been seen later than now; it would stay the newest for as long."""
+    if moment is not None and moment > end.latest:
+        raise SeenInFuture(
+            f"{moment.isoformat()} is more than five minutes in the future; set the clock that told it. "
+            "Nothing was changed.",
             field=field,
         )
 

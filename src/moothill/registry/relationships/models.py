@@ -150,7 +150,7 @@ class Observation(_Input):
         None, description="Id of the task; one that was counted already is not counted again, so a retry is safe."
     )
     times: int = Field(1, ge=1, le=1_000_000, description="How often; with a task, once.")
-    at: Moment | None = Field(None, description="When; default: now.")
+    at: Moment | None = Field(None, description="When; default: now. At most five minutes in the future.")
     confidence: Confidence = Field(Decimal("0.50"), description="Of the relationship, if it is a new one.")
 
 

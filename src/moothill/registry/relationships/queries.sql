@@ -6,13 +6,13 @@
   and (%(observed_since)s::timestamptz is null or r.last_observed_at >= %(observed_since)s)
 
 -- name: agents
--- The agents of keys or ids.
+-- The agents of keys or ids, and the latest time that something may have been seen at: clocks differ a little.
 -- returns: many
-select w.reference, a.id, a.agent_id, a.deactivated_at, true as by_key
+select w.reference, a.id, a.agent_id, a.deactivated_at, true as by_key, now() + interval '5 minutes' as latest
 from unnest(%(references)s::text[]) as w (reference)
 join agents a on a.tenant_id = %(tenant)s and a.agent_id = w.reference
 union all
-select w.reference, a.id, a.agent_id, a.deactivated_at, false
+select w.reference, a.id, a.agent_id, a.deactivated_at, false, now() + interval '5 minutes'
 from unnest(%(named)s::text[], %(ids)s::uuid[]) as w (reference, id)
 join agents a on a.tenant_id = %(tenant)s and a.id = w.id;
 

@@ -87,6 +87,7 @@ class Relationships(Service, group="relationships"):
 
         Raises:
             OwnRelationship: source and target are the same agent.
+            SeenInFuture: it was seen later than now.
             OtherDirection: one of this type holds both ways where this one holds one way, or the other way round.
         """
         new = NewRelationship(
@@ -146,6 +147,7 @@ class Relationships(Service, group="relationships"):
         way counts on a relationship that holds both ways, when there is one.
 
         Raises:
+            SeenInFuture: one is more than five minutes in the future.
             OtherDirection: seen both ways, where only one way is known; say which way.
         """
         ends = await find_ends([end for each in observations for end in (each.source, each.target)])

@@ -10,7 +10,7 @@ from ...kernel.events import dumps
 from ...kernel.identifiers import uuid7
 from . import rules
 from .errors import OtherDirection
-from .lookup import End, Written, other_direction, refuse_own, sql
+from .lookup import End, Written, other_direction, refuse_future, refuse_own, sql
 from .models import NewRelationship, Observation, RelationshipPut
 
 __all__ = ["agents_of", "observed", "record_put", "write"]
@@ -21,12 +21,16 @@ async def write(new: Sequence[NewRelationship], ends: Mapping[str, End]) -> list
 
     Raises:
         Invalid: one comes twice, or is from an agent to itself.
+        SeenInFuture: one was seen later than now.
         OtherDirection: one stands there with the other direction.
     """
     rows: list[dict[str, Any]] = []
     for place, each in enumerate(new):
         source, target = ends[each.source], ends[each.target]
         refuse_own(source, target, field="target" if len(new) == 1 else f"relationships.{place}.target")
+        for name in ("first_observed_at", "last_observed_at"):
+            told = name if len(new) == 1 else f"relationships.{place}.{name}"
+            refuse_future(source, getattr(each, name), field=told)
         first, second = rules.ends(source.id, target.id, directional=each.directional)
         rows.append(
             {
@@ -91,6 +95,7 @@ def observed(place: int, each: Observation, ends: Mapping[str, End]) -> dict[str
     """An observation as a row for the statement that counts it."""
     source, target = ends[each.source], ends[each.target]
     refuse_own(source, target, field=f"observations.{place}.target")
+    refuse_future(source, each.at, field=f"observations.{place}.at")
     first, second = rules.ends(source.id, target.id, directional=each.directional)
     return {
         "place": place,

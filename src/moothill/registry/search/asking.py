@@ -269,7 +269,7 @@ async def answer(
     counted = None
     if facets:
         _transaction().follow_up()
-        asked_for = {name: given[name] for name in (*_FILTERS, "more")}
+        asked_for = {name: given[name] for name in (*_FILTERS, "lift", "more")}
         counted = hits.facets_of(await sql.facets(text=found.words, most=rules.COUNTED, **asked_for), rules.COUNTED)
     results = SearchResults(
         hits=hits.hits_of(found.rows, found.made),

@@ -51,8 +51,13 @@ cross join (
   select %(model)s::text
 ) waiting
 where tn.id = %(tenant)s and waiting.model is distinct from %(fresh)s::text
-  and not exists (
-    select from search_items i where i.tenant_id = %(tenant)s and i.id = %(id)s and i.digest = %(digest)s)
+  -- By an order and a range, not by equality: while the table is young, every index looks alike to the planner, and by
+  -- another one than the key's a bulk load would walk through all it has written for each item.
+  and (
+    select i.digest from search_items i
+    where i.tenant_id = %(tenant)s and i.id between %(id)s and %(id)s
+    order by i.id
+    limit 1) is distinct from %(digest)s
 on conflict (tenant_id, model, item_id) do update
 set queued_at = excluded.queued_at, attempts = excluded.attempts, error = excluded.error;
 
@@ -127,8 +132,8 @@ from search_lost(%(tenant)s, %(kinds)s::text[], %(status)s::text[], %(tags)s::te
 -- What matches, counted by kind, state and tag; the facet `items` counts all of it.
 -- returns: many
 select facet, value, items
-from search_facets(%(tenant)s, %(text)s, %(kinds)s::text[], %(status)s::text[], %(tags)s::text[], %(confidence)s,
-                   %(agent)s, %(more)s, %(most)s);
+from search_facets(%(tenant)s, %(text)s, %(lift)s, %(kinds)s::text[], %(status)s::text[], %(tags)s::text[],
+                   %(confidence)s, %(agent)s, %(more)s, %(most)s);
 
 -- name: models
 -- Every embedding model, and how it stands in this tenant.

@@ -34,10 +34,20 @@ from .models import (
     Waits,
 )
 
-__all__ = ["enqueue", "enqueue_many", "lane_row"]
+__all__ = ["add_tasks", "agents_of", "enqueue", "enqueue_many", "lane_row"]
 
 _CHUNK = 2_000
 _SUBJECTS = 1_000
+_STORED = set(NewTask.model_fields) - {
+    "name",
+    "depends_on",
+    "dependencies",
+    "group",
+    "unique_key",
+    "unique_seconds",
+    "parent",
+    "priority",
+}
 
 
 class _Key(BaseModel):
@@ -128,7 +138,7 @@ async def enqueue(
         depends_on=depends_on or [],
         **(details or TaskDetails()).model_dump(),
     )
-    added = await _add([new])
+    added = await add_tasks([new])
     return await find_task(str(added.ids[0]), by_id=True)
 
 
@@ -156,7 +166,7 @@ async def enqueue_many(
         DependencyCycle: some would wait for each other in a circle.
         DependencyNotFound, AgentNotFound: one names a task or an agent that does not exist in this tenant.
     """
-    return await _add(tasks, chain=chain)
+    return await add_tasks(tasks, chain=chain)
 
 
 class _Graph:
@@ -194,12 +204,13 @@ class _Graph:
             )
 
 
-async def _add(tasks: Sequence[NewTask], *, chain: bool = False) -> EnqueueReport:
+async def add_tasks(tasks: Sequence[NewTask], *, chain: bool = False) -> EnqueueReport:
+    """Add tasks, each where it stands at first; see `enqueue_many`."""
     graph = _Graph(tasks, chain=chain)
     others = await _others(
         [*(reference for each in graph.outside.values() for reference in each), *(t.parent for t in tasks if t.parent)]
     )
-    agents = await _agents([t.requirements.agent for t in tasks if t.requirements.agent])
+    agents = await agents_of([t.requirements.agent for t in tasks if t.requirements.agent])
     ids = [uuid7() for _ in tasks]
     known = await _known(tasks, ids)
     ids = [known.get(place, own) for place, own in enumerate(ids)]
@@ -251,20 +262,7 @@ def _rows(
         task, id = tasks[place], ids[place]
         lane = lane_row(task.queue, task.group, task.requirements, agents)
         lanes.setdefault(lane["id"], lane)
-        row = task.model_dump(
-            mode="json",
-            exclude_defaults=True,
-            exclude={
-                "name",
-                "depends_on",
-                "dependencies",
-                "group",
-                "unique_key",
-                "unique_seconds",
-                "parent",
-                "priority",
-            },
-        )
+        row = task.model_dump(mode="json", exclude_defaults=True, include=_STORED)
         row |= {
             "id": id,
             "title": task.title,
@@ -334,7 +332,12 @@ async def _others(references: Sequence[str]) -> dict[str, UUID]:
     return found
 
 
-async def _agents(references: Sequence[str]) -> dict[str, UUID]:
+async def agents_of(references: Sequence[str]) -> dict[str, UUID]:
+    """The live agents of references, one statement for all.
+
+    Raises:
+        AgentNotFound, AgentIsDeactivated: one names nobody, or one who is gone.
+    """
     wanted = list(dict.fromkeys(references))
     if not wanted:
         return {}

@@ -1,14 +1,14 @@
 -- name: hold_keys
 -- Take unique keys, each for its task; those that others hold say for which. Each is locked from here on.
 -- returns: many
-insert into task_keys as k (tenant_id, key, task_id, until)
+insert into task_keys (tenant_id, key, task_id, until)
 select o.id, g.key, g.id, now() + make_interval(secs => g.seconds)
 from tenants o
 cross join unnest(%(keys)s::text[], %(ids)s::uuid[], %(seconds)s::double precision[]) as g (key, id, seconds)
 where o.id = %(tenant)s
 order by g.key
 on conflict (tenant_id, key) do update set key = excluded.key
-returning k.key, k.task_id as id, k.until;
+returning key, task_id as id, until;
 
 -- name: spent_keys
 -- Which of the keys that are held hold nothing any more: their task has ended, or their time is over.
@@ -37,13 +37,13 @@ with given as (
   select g.*
   from jsonb_to_recordset(%(rows)s::jsonb) as g (
     id uuid, task_id text, title text, description text, kind text, queue text, group_name text, lane_id uuid,
-    priority smallint, risk_tier smallint, execution_mode text, complexity text, payload jsonb, requirements jsonb,
+    priority integer, risk_tier integer, execution_mode text, complexity text, payload jsonb, requirements jsonb,
     constraints jsonb, budget_files integer, budget_lines integer, estimated_ms bigint, due_at timestamptz,
-    deadline timestamptz, timeout_seconds integer, max_attempts smallint, retry jsonb, tags text[], labels text[],
+    deadline timestamptz, timeout_seconds integer, max_attempts integer, retry jsonb, tags text[], labels text[],
     metadata jsonb, parent_id uuid, assigned_by uuid, blockers integer, has_parents boolean, has_dependents boolean,
     place integer)
 ), lanes as (
-  insert into task_lanes as l (tenant_id, id, queue, group_name, skills, capability, agent_type, agent_id, used_at)
+  insert into task_lanes (tenant_id, id, queue, group_name, skills, capability, agent_type, agent_id, used_at)
   select o.id, n.id, n.queue, n.group_name, n.skills, n.capability, n.agent_type, n.agent_id, now()
   from tenants o
   cross join jsonb_to_recordset(%(lanes)s::jsonb) as n (
@@ -51,7 +51,7 @@ with given as (
   where o.id = %(tenant)s
   order by n.id
   on conflict (tenant_id, id) do update set used_at = excluded.used_at
-  where l.used_at < excluded.used_at - interval '1 hour'
+  where task_lanes.used_at < excluded.used_at - interval '1 hour'
 ), made as (
   insert into tasks (tenant_id, id, task_id, title, description, kind, queue, group_name, lane_id, priority, risk_tier,
                      execution_mode, complexity, payload, requirements, constraints, budget_files, budget_lines,

@@ -12,7 +12,7 @@ limit 1;
 -- returns: many
 -- seals: tasks.description, tasks.payload
 with seen as (
-  insert into task_workers as w (tenant_id, id, name, lease_seconds, agent_id, queues, created_by, seen_at)
+  insert into task_workers (tenant_id, id, name, lease_seconds, agent_id, queues, created_by, seen_at)
   select o.id, %(worker)s::uuid, coalesce(%(worker_name)s::text, 'worker'), ceil(%(lease)s::double precision)::integer,
          %(agent)s::uuid, %(queues)s::text[], %(actor)s::uuid, now()
   from tenants o
@@ -20,12 +20,12 @@ with seen as (
   on conflict (tenant_id, id) do update
   set seen_at = excluded.seen_at, lease_seconds = excluded.lease_seconds
   -- A claim tells that it lives; to write that down at each of them would cost as much as the claim.
-  where w.seen_at < excluded.seen_at - make_interval(secs => w.lease_seconds / 4.0)
-    and w.created_by is not distinct from excluded.created_by
+  where task_workers.seen_at < excluded.seen_at - make_interval(secs => task_workers.lease_seconds / 4.0)
+    and task_workers.created_by is not distinct from excluded.created_by
 )
 select t.id, t.task_id, c.token, c.attempt, c.failures, t.title, t.description, t.kind, t.queue,
        (array['critical', 'high', 'normal', 'low', 'background'])[t.priority + 1] as priority, t.payload, t.constraints,
-       t.risk_tier::integer as risk_tier, t.execution_mode, t.budget_files, t.budget_lines, t.deadline, c.expires_at,
+       t.risk_tier, t.execution_mode, t.budget_files, t.budget_lines, t.deadline, c.expires_at,
        c.has_parents, c.has_answers
 from task_claim(%(tenant)s::uuid, %(queues)s::text[], %(agent)s::uuid, %(worker)s::uuid, %(most)s::integer,
                 %(seed)s::uuid, %(lease)s::double precision, %(begins)s::boolean) c

@@ -7,7 +7,7 @@ coalesce(q.state, case when o.archived_at is null then o.status else 'archived' 
 t.id, t.task_id, t.title, t.kind, t.queue, t.group_name as "group",
 (array['critical', 'high', 'normal', 'low', 'background'])[t.priority + 1] as priority,
 {status} as status, coalesce(o.dead_letter, false) as dead_letter, coalesce(q.attempt, o.attempt) as attempt,
-coalesce(q.failures, o.failures) as failures, t.max_attempts::integer as max_attempts,
+coalesce(q.failures, o.failures) as failures, t.max_attempts as max_attempts,
 coalesce(q.agent_id, o.agent_id) as agent_id, a.agent_id as agent, a.name as agent_name,
 coalesce(q.worker_id, o.worker_id) as worker_id, t.created_at, coalesce(q.claimed_at, o.claimed_at) as claimed_at,
 coalesce(q.started_at, o.started_at) as started_at, o.ended_at, q.due_at, t.deadline,
@@ -15,7 +15,7 @@ coalesce(q.blockers, 0) as blockers, coalesce(q.note, o.reason) as note, t.tags,
 
 -- let: task
 -- The columns of a task.
-{summary}, t.description, t.payload, t.requirements, t.constraints, t.risk_tier::integer as risk_tier, t.execution_mode,
+{summary}, t.description, t.payload, t.requirements, t.constraints, t.risk_tier, t.execution_mode,
 t.complexity, t.budget_files, t.budget_lines, t.estimated_ms,
 round(extract(epoch from o.ended_at - o.started_at) * 1000)::bigint as actual_ms, t.timeout_seconds, q.expires_at,
 t.retry, t.metadata, t.parent_id, t.created_by, t.assigned_by, o.result, e.error, o.quality, o.files_used, o.lines_used,

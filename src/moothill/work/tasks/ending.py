@@ -254,7 +254,7 @@ async def wait(
     effect="write",
     scope="tasks:answer",
     audience="agent",
-    example={"task": "refund-copy", "answer": {"colour": "blue"}},
+    example={"task": "flaky-import-test", "answer": {"colour": "blue"}},
 )
 async def answer(
     self: Service,

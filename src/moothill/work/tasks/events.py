@@ -14,6 +14,12 @@ class TasksEnqueued(EventPayload, kind="tasks.enqueued"):
     queues: list[str] = Field(description="To which queues.")
 
 
+class TasksLoaded(EventPayload, kind="tasks.loaded"):
+    """Tasks were taken over from another system."""
+
+    count: int = Field(description="How many.")
+
+
 class TasksClaimed(EventPayload, kind="tasks.claimed"):
     """Tasks were handed out."""
 

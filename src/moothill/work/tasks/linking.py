@@ -51,7 +51,7 @@ class Sql(Queries):
 sql = Sql()
 
 
-@operation(effect="write", scope="tasks:write", example={"task": "invoice-model", "on": "vat-rules"})
+@operation(effect="write", scope="tasks:write", example={"task": "licence-audit", "on": "portal-invoices"})
 async def depend(
     self: Service,
     *,

@@ -2,14 +2,13 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ...kernel.errors import near_match
 from ...kernel.texts import AgentReference, JsonObject, Label, Line, LongName, Moment, Prose, Share
-from .rules import PRIORITIES
 
 Status = Literal[
     "pending",
@@ -26,6 +25,8 @@ Status = Literal[
     "archived",
 ]
 PriorityName = Literal["critical", "high", "normal", "low", "background"]
+PRIORITIES: tuple[str, ...] = get_args(PriorityName)
+"""From first to last; stored as the place in this list."""
 ExecutionMode = Literal["auto", "supervised", "dry-run", "manual"]
 DependencyType = Literal["blocks", "optional", "soft"]
 AttemptOutcome = Literal["completed", "failed", "lost", "timed_out", "released", "waiting", "cancelled", "running"]
@@ -159,6 +160,20 @@ class NewTask(TaskDetails):
     name: Label | None = Field(None, description="Its name within this call, for `depends_on` of others.")
 
 
+class TaskRecord(NewTask):
+    """A task with what became of it elsewhere."""
+
+    status: Status = Field("pending", description="Where it stands; blocked and scheduled follow from the rest.")
+    agent: AgentReference | None = Field(None, description="The agent that holds it, or held it last.")
+    attempts: int = Field(0, ge=0, le=1_000_000, description="How often it was handed out.")
+    created_at: Moment | None = Field(None, description="When it was added; default: now.")
+    started_at: Moment | None = Field(None, description="When its holder began.")
+    ended_at: Moment | None = Field(None, description="When it ended; default, for one that has: now.")
+    result: Result = None
+    quality: Quality = None
+    note: Reason | None = None
+
+
 class AttemptReference(_Input):
     """An attempt that holds a task."""
 
@@ -279,16 +294,6 @@ class Task(TaskSummary):
     cancel_asked_at: datetime | None = Field(description="Since when its holder is asked to stop.")
     archived_at: datetime | None = Field(description="When it was put away.")
     updated_at: datetime = Field(description="When what it says last changed.")
-
-
-class EnqueuedTask(_Frozen):
-    """A task that was added, or that was there under the same unique key."""
-
-    id: UUID = Field(description="Id.")
-    task_id: str | None = Field(description="Your own key.")
-    name: str | None = Field(description="Its name within the call.")
-    status: Status = Field(description="Where it stands.")
-    created: bool = Field(description="Whether it is new.")
 
 
 class EnqueueReport(_Frozen):

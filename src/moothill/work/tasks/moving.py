@@ -84,7 +84,7 @@ class CancelReport(BaseModel):
     asked: list[UUID] = Field(description="Tasks whose holders were asked to stop; they end when these report.")
 
 
-@operation(effect="write", scope="tasks:write", example={"task": "invoice-model", "reason": "not wanted any more"})
+@operation(effect="write", scope="tasks:write", example={"task": "licence-audit", "reason": "not wanted any more"})
 async def cancel(
     self: Service,
     *,
@@ -122,7 +122,7 @@ async def cancel(
     return CancelReport(cancelled=done, asked=asked)
 
 
-@operation(effect="write", scope="tasks:write", example={"task": "invoice-model", "reason": "wait for the new rules"})
+@operation(effect="write", scope="tasks:write", example={"task": "licence-audit", "reason": "wait for the new rules"})
 async def pause(self: Service, *, task: TaskReference, reason: Reason) -> Task:
     """Put a task on hold that nobody holds: it is handed out to nobody until `tasks.resume`.
 
@@ -137,7 +137,7 @@ async def pause(self: Service, *, task: TaskReference, reason: Reason) -> Task:
     return await find_task(str(found.id), by_id=True)
 
 
-@operation(effect="write", scope="tasks:write", example={"task": "vat-rules"})
+@operation(effect="write", scope="tasks:write", example={"task": "parser-profile"})
 async def resume(self: Service, *, task: TaskReference) -> Task:
     """Let a task go on that was on hold.
 
@@ -167,7 +167,7 @@ async def revoke(self: Service, *, task: TaskReference, reason: Reason) -> Task:
     return await find_task(str(found.id), by_id=True)
 
 
-@operation(effect="write", scope="tasks:write", example={"tasks": ["nightly-export"]})
+@operation(effect="write", scope="tasks:write", example={"tasks": ["supplier-table-cleaning"]})
 async def redrive(
     self: Service,
     *,
@@ -213,7 +213,7 @@ async def redrive(
     return driven
 
 
-@operation(effect="write", scope="tasks:write", example={"task": "invoice-model", "agent": "cartwright"})
+@operation(effect="write", scope="tasks:write", example={"task": "licence-audit", "agent": "cartwright"})
 async def assign(
     self: Service,
     *,
@@ -247,7 +247,7 @@ async def assign(
 @operation(
     effect="write",
     scope="tasks:write",
-    example={"task": "invoice-model", "version": 1, "changes": {"priority": "critical"}},
+    example={"task": "licence-audit", "version": 1, "changes": {"priority": "critical"}},
 )
 async def update(
     self: Service,
@@ -281,7 +281,7 @@ async def update(
     return await find_task(str(found.id), by_id=True)
 
 
-@operation(effect="destroy", scope="tasks:write", audience="operator", example={"task": "billing-rewrite-plan"})
+@operation(effect="destroy", scope="tasks:write", audience="operator", example={"task": "backup-drill"})
 async def remove(self: Service, *, task: TaskReference) -> Task:
     """Remove a task that has ended from sight; its rows stay until retention takes them.
 

@@ -114,7 +114,7 @@ limit %(most)s;
 -- Give a task that nobody holds to one agent, or to whoever may take it.
 -- returns: maybe
 with lane as (
-  insert into task_lanes as l (tenant_id, id, queue, group_name, skills, capability, agent_type, agent_id, used_at)
+  insert into task_lanes (tenant_id, id, queue, group_name, skills, capability, agent_type, agent_id, used_at)
   select o.id, n.id, n.queue, n.group_name, n.skills, n.capability, n.agent_type, n.agent_id, now()
   from tenants o
   cross join jsonb_to_record(%(lane)s::jsonb) as n (
@@ -145,9 +145,9 @@ with changed as (
       payload = coalesce(%(payload)s::jsonb, t.payload),
       constraints = coalesce(%(constraints)s::jsonb, t.constraints),
       metadata = coalesce(%(metadata)s::jsonb, t.metadata),
-      priority = coalesce(%(priority)s::smallint, t.priority),
+      priority = coalesce(%(priority)s::integer, t.priority),
       deadline = coalesce(%(deadline)s::timestamptz, t.deadline),
-      max_attempts = coalesce(%(max_attempts)s::smallint, t.max_attempts),
+      max_attempts = coalesce(%(max_attempts)s::integer, t.max_attempts),
       tags = coalesce(%(tags)s::text[], t.tags),
       updated_at = now(),
       version = t.version + 1

@@ -4,7 +4,7 @@ t.deleted_at is null
 and (%(queue)s::text is null or t.queue = %(queue)s)
 and (%(group)s::text is null or t.group_name = %(group)s)
 and (%(kind)s::text is null or t.kind = %(kind)s)
-and (%(priority)s::smallint is null or t.priority = %(priority)s)
+and (%(priority)s::integer is null or t.priority = %(priority)s)
 and (%(agent)s::uuid is null or coalesce(q.agent_id, o.agent_id) = %(agent)s)
 and (%(dead_letter)s::boolean is null or coalesce(o.dead_letter, false) = %(dead_letter)s)
 and (%(status)s::text is null or {status} = %(status)s)

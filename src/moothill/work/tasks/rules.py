@@ -8,11 +8,12 @@ from uuid import UUID, uuid5
 
 import orjson
 
+from .models import PRIORITIES
+
 __all__ = [
     "ENDED",
     "HELD",
     "LIVE",
-    "PRIORITIES",
     "TRANSITIONS",
     "WORTH",
     "backoff",
@@ -22,9 +23,6 @@ __all__ = [
     "origins",
     "priority_number",
 ]
-
-PRIORITIES = ("critical", "high", "normal", "low", "background")
-"""From first to last; stored as the place in this list."""
 
 WORTH: Mapping[str, timedelta] = MappingProxyType(
     {

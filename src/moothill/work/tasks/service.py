@@ -14,7 +14,7 @@ from ...kernel.identifiers import NOBODY
 from ...kernel.paging import Cursor, PageSize, decode_cursor
 from ...kernel.texts import AgentReference, canonical
 from ...registry.agents.lookup import find_agent
-from . import adding, claiming, ending, linking, moving, polling, rules, stepping, waiting, workers
+from . import adding, claiming, ending, linking, loading, moving, polling, rules, stepping, waiting, workers
 from .events import TasksArchived, TasksLost
 from .lookup import find_task
 from .models import QueueName, QueueSummary, Task, TaskAttempt, TaskFilter, TaskReference, TaskSummary, Throughput
@@ -63,18 +63,12 @@ class WaitingReasons(BaseModel):
     reasons: list[waiting.WaitingReason] = Field(description="What keeps it, the most important first.")
 
 
-class AgentTasks(BaseModel):
-    """What an agent works on, and what ended in its hands."""
-
-    held: list[TaskSummary] = Field(description="Tasks that it holds; on the first page only.")
-    ended: Page[TaskSummary] = Field(description="Tasks that ended in its hands, the last first.")
-
-
 class Tasks(Service, group="tasks"):
     """Tasks: add them, hand them out, and know what became of each."""
 
     enqueue = adding.enqueue
     enqueue_many = adding.enqueue_many
+    load = loading.load
     claim = claiming.claim
     next = polling.next_
     due = polling.due
@@ -139,16 +133,22 @@ class Tasks(Service, group="tasks"):
             rows = await _page_of(chosen.status)(**wanted)
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
 
-    @operation(effect="read", scope="tasks:read", audience="agent", example={"agent": "cartwright", "limit": 10})
-    async def of_agent(self, *, agent: AgentReference, limit: PageSize = 50, cursor: Cursor = None) -> AgentTasks:
-        """What an agent works on, and what ended in its hands, the last first."""
+    @operation(effect="read", scope="tasks:read", audience="agent", example={"agent": "cartwright"})
+    async def held(self, *, agent: AgentReference) -> Sequence[TaskSummary]:
+        """What an agent works on, the newest first; at most 200."""
+        found = await find_agent(agent)
+        return await sql.held_by(agent=found.id, size=200)
+
+    @operation(effect="read", scope="tasks:read", audience="agent", example={"agent": "alderman", "limit": 10})
+    async def of_agent(
+        self, *, agent: AgentReference, limit: PageSize = 50, cursor: Cursor = None
+    ) -> Page[TaskSummary]:
+        """What ended in an agent's hands, the last first; `tasks.held` is what it works on."""
         found = await find_agent(agent)
         query = ["tasks.of_agent", context().tenant, found.id]
         before, after = decode_cursor(query, cursor, parts=(datetime, UUID)) or ["infinity", NOBODY]
-        held = [] if cursor else await sql.held_by(agent=found.id, size=200)
         rows = await sql.ended_by(agent=found.id, before=before, after_id=after, size=limit + 1)
-        ended = Page.cut(rows, limit=limit, query=query, key=lambda row: [row.ended_at, row.id])
-        return AgentTasks(held=held, ended=ended)
+        return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.ended_at, row.id])
 
     @operation(effect="read", scope="tasks:read", audience="agent", example={"task": "billing-rewrite-plan"})
     async def attempts(self, *, task: TaskReference, limit: PageSize = 50, cursor: Cursor = None) -> Page[TaskAttempt]:

@@ -4,13 +4,13 @@
 with given as (
   select g.id, g.token from unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) as g (id, token)
 ), seen as (
-  insert into task_workers as w (tenant_id, id, name, lease_seconds, created_by, seen_at)
+  insert into task_workers (tenant_id, id, name, lease_seconds, created_by, seen_at)
   select o.id, %(worker)s::uuid, 'worker', ceil(%(lease)s::double precision)::integer, %(actor)s::uuid, now()
   from tenants o
   where o.id = %(tenant)s and %(worker)s::uuid is not null
   on conflict (tenant_id, id) do update set seen_at = excluded.seen_at, lease_seconds = excluded.lease_seconds
   -- Nobody shortens another's lease.
-  where w.created_by is not distinct from excluded.created_by
+  where task_workers.created_by is not distinct from excluded.created_by
 ), kept as (
   update task_queue q
   set expires_at = least(now() + make_interval(secs => %(lease)s::double precision),

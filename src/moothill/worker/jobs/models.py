@@ -55,7 +55,11 @@ class ScheduleState(BaseModel):
 
 
 class TakenJob(BaseModel):
-    """A job that a runner has claimed, with all that running it takes."""
+    """A job that a runner has claimed, with all that running it takes.
+
+    Attributes:
+        waited: seconds between its asking and its first beginning, told at that moment only.
+    """
 
     id: UUID
     operation: str
@@ -70,6 +74,7 @@ class TakenJob(BaseModel):
     scopes: list[str]
     request: UUID
     reason: str | None
+    waited: float | None = None
 
 
 class JobQueued(EventPayload, kind="jobs.queued", beyond_quota=True):

@@ -143,6 +143,8 @@ class JobRunner:
             return await self._give_up(claim, error)
         if job is None:
             return
+        if job.waited is not None:
+            self._runtime.instruments.job_begun(job.waited)
         tries = claim.attempts
         if job.operation not in REGISTRY:
             # A newer process asked for it, and one of its kind will do it.

@@ -22,7 +22,7 @@ update jobs
 set state = 'running', attempts = %(attempts)s, started_at = coalesce(started_at, now())
 where tenant_id = %(tenant)s and id = %(id)s and state in ('waiting', 'running')
 returning id, operation, arguments, state, cursor, actor, actor_kind, actor_name, real_actor, real_actor_name, scopes, request,
-          reason;
+          reason, case when started_at = now() then extract(epoch from started_at - created_at)::double precision end as waited;
 
 -- name: place
 -- Where the next step of a running job goes on; no row when it does not run any more.

@@ -10,6 +10,7 @@ import orjson
 import typer
 
 from ....database.guards import GuardMissing, inspect_guards
+from ....database.lives import begin_life
 from ....database.migrate import Migrator, create_migration, history
 from ....database.pool import Database
 from ....database.roles import bootstrap, role_statements
@@ -35,6 +36,7 @@ def add_to(parent: typer.Typer, name: str) -> None:
     app.command("sql")(script)
     app.command("roles")(roles)
     app.command("check")(check)
+    app.command("restored")(restored)
     parent.add_typer(app, name=name)
 
 
@@ -188,3 +190,10 @@ def check(ctx: typer.Context, json_output: Json = False) -> None:
     if faults:
         fail(GuardMissing(f"{len(faults)} fault(s)."), json_output=json_output)
     typer.echo("All guards stand.", err=True)
+
+
+def restored(ctx: typer.Context, json_output: Json = False) -> None:
+    """Run this once after a restore from a backup, or a move to another server: feeds of events stay in order."""
+    is_json = json_output or (ctx.find_object(GlobalOptions) or GlobalOptions()).json_output
+    number = _run(ctx, begin_life, json_output=is_json)
+    typer.echo(orjson.dumps({"life": number}).decode() if is_json else f"Life {number} of this database has begun.")

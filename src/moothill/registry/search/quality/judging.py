@@ -212,7 +212,7 @@ async def _store(judged_set: str, queries: Mapping[bytes, _Query], source: Sourc
             for like in part
             for item, grade in sorted(queries[like].grades.items())
         ]
-        stored += len(await sql.put_judgements(rows=dumps(graded)))
+        stored += len(await sql.put_judgements(rows=dumps(graded), source=source))
     context().progress(len(likes), len(likes), "writing")
     if stored:
         context().record(JudgementsStored(judged_set=judged_set, stored=stored, source=source))
@@ -230,7 +230,7 @@ async def derive_judgements(
     """Draw judgements from feedback: a search that chose an item says 3, one that clicked it 1, one that rejected it 0.
 
     An item's grade is the mean of what the searches of a query say, halves rounded up. Hits that nobody touched are
-    not judged: they may not have been looked at. The newest 50,000 verdicts count.
+    not judged: they may not have been looked at. The newest 50,000 verdicts count. A grade that somebody gave stays.
     """
     by_query: dict[bytes, dict[UUID, list[int]]] = defaultdict(lambda: defaultdict(list))
     for each in await sql.said(days=days, size=_SAID):

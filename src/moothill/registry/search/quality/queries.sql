@@ -48,16 +48,17 @@ where tn.id = %(tenant)s
 on conflict (tenant_id, judged_set, query_hash) do nothing;
 
 -- name: put_judgements
--- Write judgements, new or changed; one row for each of those.
+-- Write judgements, new or changed; one row for each of those. What somebody gave gives way to nothing from feedback.
 -- returns: many
-insert into search_judgements (tenant_id, query_id, item_id, grade, judged_at)
-select tn.id, r.query_id, r.item_id, r.grade, now()
+insert into search_judgements (tenant_id, query_id, item_id, grade, source, judged_at)
+select tn.id, r.query_id, r.item_id, r.grade, %(source)s, now()
 from tenants tn
 cross join jsonb_to_recordset(%(rows)s::jsonb) as r (query_id uuid, item_id uuid, grade integer)
 where tn.id = %(tenant)s
 on conflict (tenant_id, query_id, item_id) do update
-set grade = excluded.grade, judged_at = excluded.judged_at
-where search_judgements.grade <> excluded.grade
+set grade = excluded.grade, source = excluded.source, judged_at = excluded.judged_at
+where (search_judgements.grade, search_judgements.source) <> (excluded.grade, excluded.source)
+  and (excluded.source = 'given' or search_judgements.source = 'feedback')
 returning item_id;
 
 -- name: said
@@ -83,7 +84,7 @@ order by s.query_hash, s.id desc;
 -- Judgements of a set, query by query.
 -- returns: many
 -- seals: search_judged_queries.query_text
-select q.id, q.query_text, q.kinds, q.source, j.item_id, i.title, j.grade, j.judged_at
+select q.id, q.query_text, q.kinds, j.source, j.item_id, i.title, j.grade, j.judged_at
 from search_judged_queries q
 join search_judgements j on j.tenant_id = %(tenant)s and j.query_id = q.id
 left join search_items i on i.tenant_id = %(tenant)s and i.id = j.item_id

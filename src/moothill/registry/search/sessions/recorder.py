@@ -65,7 +65,7 @@ class Recorder:
         enabled: false: nothing is kept, and results name no session.
         most: records that wait at most.
         written: rows that went into the database.
-        dropped: records that a full buffer or an error lost.
+        dropped: records that a full buffer, an error, or the end of the process lost.
     """
 
     runtime: Runtime
@@ -98,17 +98,36 @@ class Recorder:
             by_tenant: dict[UUID, list[tuple[Principal, dict[str, Any]]]] = {}
             for principal, record in taken:
                 by_tenant.setdefault(principal.tenant, []).append((principal, record))
-            for records in by_tenant.values():
-                for start in range(0, len(records), _PART):
-                    await self._write(records[start : start + _PART])
+            held = len(taken)
+            try:
+                for records in by_tenant.values():
+                    for start in range(0, len(records), _PART):
+                        part = records[start : start + _PART]
+                        await self._write(part)
+                        held -= len(part)
+            finally:
+                # What a writer held that was cancelled, the part among it that it was just writing.
+                self.dropped += held
 
     async def close(self) -> None:
         """Write what waits, at the end of the process; no more is taken."""
         self.enabled = False
         self._due.set()
         if self._task is not None:
-            # It ends by itself once nothing waits; one that is killed in the middle would lose what it holds.
+            # It ends by itself once nothing waits; one that is killed in the middle loses what it holds.
             await asyncio.wait([self._task], timeout=_PATIENCE)
+            if self._task.cancel():
+                await asyncio.wait([self._task])
+        if self._waiting:
+            self.dropped += len(self._waiting)
+            self._waiting.clear()
+        if self.dropped:
+            _log.warning("searches_lost", extra={"searches": self.dropped})
+
+    @property
+    def waiting(self) -> int:
+        """Records that are yet to be written."""
+        return len(self._waiting)
 
     async def _write(self, records: Sequence[tuple[Principal, dict[str, Any]]]) -> None:
         first = records[0][0]
@@ -151,7 +170,14 @@ def recorder_of(runtime: Runtime) -> Recorder:
     if found is None:
         settings = getattr(runtime.database, "settings", None)
         enabled = bool(getattr(settings, "record_searches", True))
-        found = runtime.providers[_NAME] = Recorder(runtime, enabled=enabled)
+        found = runtime.providers[_NAME] = made = Recorder(runtime, enabled=enabled)
+        counters = runtime.instruments.counters
+        counters["searches_recorded"] = ("Searches that were written down.", lambda: made.written)
+        counters["searches_lost"] = ("Searches that could not be written down.", lambda: made.dropped)
+        runtime.instruments.gauges["searches_waiting"] = (
+            "Searches that wait to be written down.",
+            lambda: made.waiting,
+        )
     assert isinstance(found, Recorder)
     return found
 

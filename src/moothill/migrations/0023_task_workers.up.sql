@@ -4,9 +4,6 @@
 alter table moothill.task_workers add column created_by uuid;
 comment on column moothill.task_workers.created_by is 'Who works under this id; nobody else says what it holds, or that it is gone.';
 
-create policy jobs_rows on moothill.task_queues for select to moothill_jobs using (true);
-grant select on moothill.task_queues to moothill_jobs;
-
 create function moothill.task_tenants(wanted text[], after uuid, most integer)
   returns table (tenant_id uuid, slug text, queues text[])
   language sql stable security definer set search_path = pg_catalog, moothill, pg_temp

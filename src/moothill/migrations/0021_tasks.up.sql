@@ -121,8 +121,8 @@ create table moothill.tasks (
   queue text not null default 'default' constraint tasks_queue_check check (length(queue) between 1 and 100),
   group_name text not null default '' constraint tasks_group_check check (length(group_name) <= 100),
   lane_id uuid not null,
-  priority smallint not null default 2 constraint tasks_priority_check check (priority between 0 and 4),
-  risk_tier smallint not null default 2 constraint tasks_risk_check check (risk_tier between 1 and 3),
+  priority integer not null default 2 constraint tasks_priority_check check (priority between 0 and 4),
+  risk_tier integer not null default 2 constraint tasks_risk_check check (risk_tier between 1 and 3),
   execution_mode text not null default 'auto'
     constraint tasks_mode_check check (execution_mode in ('auto', 'supervised', 'dry-run', 'manual')),
   complexity text constraint tasks_complexity_check check (length(complexity) between 1 and 50),
@@ -134,7 +134,7 @@ create table moothill.tasks (
   estimated_ms bigint constraint tasks_estimate_check check (estimated_ms >= 0),
   deadline timestamptz,
   timeout_seconds integer constraint tasks_timeout_check check (timeout_seconds between 1 and 2592000),
-  max_attempts smallint not null default 3 constraint tasks_attempts_check check (max_attempts between 1 and 100),
+  max_attempts integer not null default 3 constraint tasks_attempts_check check (max_attempts between 1 and 100),
   retry jsonb,
   tags text[] not null default '{}',
   metadata jsonb not null default '{}',
@@ -234,7 +234,7 @@ create table moothill.task_queue (
   state text not null constraint task_queue_state_check
     check (state in ('pending', 'blocked', 'scheduled', 'assigned', 'in_progress', 'waiting', 'paused', 'retry')),
   lane_id uuid not null,
-  priority smallint not null default 2,
+  priority integer not null default 2,
   rank timestamptz not null,
   attempt integer not null default 0 constraint task_queue_attempt_check check (attempt >= 0),
   failures integer not null default 0 constraint task_queue_failures_check check (failures >= 0),
@@ -495,15 +495,15 @@ comment on column moothill.task_hints.since is 'When it was last found to be so.
 
 -- ------------------------------------------------------------------ moves
 
-create function mt.task_rank(moment timestamptz, priority smallint) returns timestamptz
+create function mt.task_rank(moment timestamptz, priority integer) returns timestamptz
   language sql stable parallel safe
 as $$
   select moment + (array[make_interval(days => -3650), make_interval(), make_interval(hours => 1),
                          make_interval(hours => 4), make_interval(hours => 12)])[priority + 1]
 $$;
-comment on function mt.task_rank(timestamptz, smallint) is
+comment on function mt.task_rank(timestamptz, integer) is
   'The place of a task in its lane: when it was added or due, later by what its priority is worth.';
-grant execute on function mt.task_rank(timestamptz, smallint) to moothill_app;
+grant execute on function mt.task_rank(timestamptz, integer) to moothill_app;
 
 create function mt.task_backoff(retry jsonb, failures integer, token uuid) returns interval
   language sql immutable parallel safe

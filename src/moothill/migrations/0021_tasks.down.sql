@@ -11,7 +11,7 @@ drop function moothill.task_claim(uuid, text[], uuid, uuid, integer, uuid, doubl
 drop function moothill.task_let_go(uuid, uuid[], uuid[], uuid[]);
 drop function moothill.task_settle(uuid, uuid[]);
 drop function mt.task_backoff(jsonb, integer, uuid);
-drop function mt.task_rank(timestamptz, smallint);
+drop function mt.task_rank(timestamptz, integer);
 drop view moothill.v_task_queue_summary;
 drop view moothill.v_tasks;
 drop table moothill.task_hints;
