@@ -23,7 +23,7 @@ class AttemptStale(Conflict):
     """This attempt does not hold the task any more; stop working on it, as its result is not wanted."""
 
 
-class TooManySteps(Conflict):
+class TaskStepsFull(Conflict):
     """The task has as many steps as a task may have; record what follows in one of them."""
 
 

@@ -20,7 +20,7 @@ from ...kernel.paging import Cursor, Page, PageSize, decode_cursor
 from ...kernel.service import Service
 from ...kernel.texts import JsonObject, Label
 from .claiming import why_stale
-from .errors import AttemptStale, TooManySteps
+from .errors import AttemptStale, TaskStepsFull
 from .events import TaskStepRecorded
 from .lookup import find_task
 from .models import RecordedStep, TaskReference, TaskStep, Token
@@ -76,7 +76,7 @@ async def record_step(
 
     Raises:
         AttemptStale: the attempt does not hold the task any more; nothing was recorded.
-        TooManySteps: the task has 1,000 steps.
+        TaskStepsFull: the task has 1,000 steps.
     """
     given = result or {}
     held = await sql.record(task_id=task, token=token, name=name, result=dumps(given), most=MOST_STEPS)
@@ -89,7 +89,7 @@ async def record_step(
     if known is not None:
         return RecordedStep(**known.model_dump(exclude={"task_id"}), created=False)
     if held.steps >= MOST_STEPS:
-        raise TooManySteps(f"Task {task} has {held.steps:,} steps, as many as a task may have.", task=str(task))
+        raise TaskStepsFull(f"Task {task} has {held.steps:,} steps, as many as a task may have.", task=str(task))
     raise Internal(f"Step {name!r} of task {task} was neither recorded nor found.")
 
 
