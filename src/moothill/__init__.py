@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from .moot import Moot
     from .session import connect
+    from .work.running import NotRetryable, Retry, TaskContext, Worker
 
 __version__ = "0.1.0"
 
@@ -39,8 +40,12 @@ __all__ = [
     "Moot",
     "MoothillError",
     "NotFound",
+    "NotRetryable",
+    "Retry",
+    "TaskContext",
     "Unauthenticated",
     "Unavailable",
+    "Worker",
     "connect",
     "errors",
 ]
@@ -53,6 +58,10 @@ def __getattr__(name: str) -> Any:
         from .session import connect as found
     elif name == "Moot":
         from .moot import Moot as found
+    elif name in ("NotRetryable", "Retry", "TaskContext", "Worker"):
+        from .work import running
+
+        found = getattr(running, name)
     elif name in __all__:
         from .kernel import errors
 

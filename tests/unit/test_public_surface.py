@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "moothill"
 
 PUBLIC = (
-    "Conflict Exhausted Forbidden Internal Invalid Moot MoothillError NotFound Unauthenticated Unavailable "
-    "connect errors"
+    "Conflict Exhausted Forbidden Internal Invalid Moot MoothillError NotFound NotRetryable Retry TaskContext "
+    "Unauthenticated Unavailable Worker connect errors"
 )
 KERNEL = (
     "REGISTRY SERVICES Actor CallOptions Context Job Operation Page Plan Principal Service Step context handles "

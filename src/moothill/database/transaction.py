@@ -113,8 +113,8 @@ class PooledTransaction:
 
     @property
     def wrote(self) -> bool:
-        """Whether it was committed and may have written."""
-        return self._finished and self._started and not self._call.read_only
+        """Whether it was committed and may have written what somebody waits for."""
+        return self._finished and self._started and not self._call.read_only and "quiet" not in self._call.marks
 
     async def fetch(
         self, sql: str, parameters: Mapping[str, Any], seals: tuple[str, ...] = ()

@@ -144,7 +144,7 @@ class Context:
         single: its only statement commits, so it must write its own event.
         marks: what is known of the whole call, nested ones included: `secret` (a result that is shown
             once), `committing` (COMMIT is on its way, so its outcome may stay unknown), `snapshot` (all its
-            statements see the database as the first of them did).
+            statements see the database as the first of them did), `quiet` (nobody waits for what it wrote).
         turn: held by the nested call that runs; others of the same body wait for it.
         address: network address of the caller, where a server saw one.
         joined: operation, arguments and rows of each call that joined this one from outside of the tenant.
@@ -225,6 +225,11 @@ class Context:
                 changes=None if before is None and after is None else changes_of(before, after),
             )
         )
+
+    def hush(self) -> None:
+        """Wake nobody when this commits, unless it is part of a call that does more."""
+        if self.parent is None or self.parent.transaction is None:
+            self.marks.add("quiet")
 
     def envelope(self) -> dict[str, Any]:
         """What a statement needs to write its own event, as a `single` write must.

@@ -53,6 +53,7 @@ class Nudges:
         key_listeners: told that keys or tenants changed, here or in another process.
         on_wait: called when somebody begins to wait; starts listening to other processes.
         longest_wait: seconds after which who waits looks by itself.
+        is_over: this process is about to end; who waits should answer with what there is.
     """
 
     def __init__(self, coalesce: float = COALESCE_SECONDS, longest_wait: float = LONGEST_WAIT_SECONDS) -> None:
@@ -61,6 +62,7 @@ class Nudges:
         self.carriers: list[Callable[[frozenset[UUID], bool], None]] = []
         self.key_listeners: list[Callable[[], None]] = []
         self.on_wait: list[Callable[[], None]] = []
+        self.is_over = False
         self._bells: dict[UUID | None, list[Bell]] = {}
         self._written: set[UUID] = set()
         self._keys_changed = False
@@ -85,6 +87,11 @@ class Nudges:
         """Begin to hear other processes, for who caches keys and does not wait for anything."""
         for begin in self.on_wait:
             begin()
+
+    def end(self) -> None:
+        """Let everybody who waits come to an end, as this process does."""
+        self.is_over = True
+        self._ring(None)
 
     def wrote(self, tenant: UUID) -> None:
         """A transaction of this process committed in a tenant."""

@@ -931,6 +931,7 @@ as $$
 declare
   moment timestamptz := now();
   found_ jsonb;
+  silent jsonb;
   late uuid[];
   ended record;
 begin
@@ -953,17 +954,25 @@ begin
     order by q.alarm_at limit most);
   overdue := cardinality(moothill.task_end(tenant, late, 'failed', 'The deadline passed.'));
 
-  -- Attempts whose time is up, and deadlines of tasks that somebody holds.
-  select jsonb_agg(jsonb_build_object('id', e.id, 'token', e.token,
-                                      'note', case when e.worker_id is null and e.claimed_at + make_interval(secs => e.timeout_seconds) > moment
-                                                   then 'Its holder was not heard of.' else 'Its time was up.' end))
-  into found_
-  from (select q.id, q.token, q.worker_id, q.claimed_at, q.timeout_seconds from moothill.task_queue q
+  -- Attempts whose time is up, deadlines of tasks that somebody holds, and holders without a worker that fell silent.
+  select jsonb_agg(jsonb_build_object('id', e.id, 'token', e.token)) filter (where e.is_late),
+         jsonb_agg(jsonb_build_object('id', e.id, 'token', e.token)) filter (where not e.is_late)
+  into found_, silent
+  from (select q.id, q.token,
+               coalesce(q.deadline <= moment, false)
+               or coalesce(q.claimed_at + make_interval(secs => q.timeout_seconds) <= moment, false) as is_late
+        from moothill.task_queue q
         where q.tenant_id = tenant and q.alarm_at <= moment and q.state in ('assigned', 'in_progress')
         order by q.alarm_at limit most for update skip locked) e;
   timed_out := 0;
   if found_ is not null then
-    select cardinality(l.left_) into timed_out from moothill.task_leave(tenant, found_, 'timed_out', null) l;
+    select cardinality(l.left_) into timed_out
+    from moothill.task_leave(tenant, found_, 'timed_out', 'Its time was up.') l;
+  end if;
+  lost := 0;
+  if silent is not null then
+    select cardinality(l.left_) into lost
+    from moothill.task_leave(tenant, silent, 'lost', 'Its holder was not heard of.') l;
   end if;
 
   -- Attempts of workers that have fallen silent: by their heartbeat, not by how long they take.
@@ -975,9 +984,8 @@ begin
         where q.tenant_id = tenant and q.state in ('assigned', 'in_progress') and q.worker_id is not null
           and coalesce(w.seen_at + make_interval(secs => w.lease_seconds) < moment, true)
         order by q.id limit most for update of q skip locked) e;
-  lost := 0;
   if found_ is not null then
-    select cardinality(l.left_) into lost
+    select lost + cardinality(l.left_) into lost
     from moothill.task_leave(tenant, found_, 'lost', 'Its worker fell silent.') l;
   end if;
 end $$;
@@ -1079,10 +1087,14 @@ create function moothill.task_hint(tenant uuid, queues text[]) returns void
   language plpgsql volatile security definer set search_path = pg_catalog, moothill, mt, public, pg_temp as $$
 begin
   perform mt.same_tenant(tenant);
-  insert into moothill.task_hints (tenant_id, queue)
-  select tenant, q from unnest(queues) as q
-  where not exists (select from moothill.task_hints h where h.tenant_id = tenant and h.queue = q)
-  on conflict (tenant_id, queue) do nothing;
+  -- A hint is touched now and then, so that who takes one away knows that nobody relies on it.
+  insert into moothill.task_hints as h (tenant_id, queue, since)
+  select tenant, q, now() from unnest(queues) as q
+  where not exists (select from moothill.task_hints h
+                    where h.tenant_id = tenant and h.queue = q and h.since > now() - interval '10 minutes')
+  order by q
+  on conflict (tenant_id, queue) do update set since = excluded.since
+  where h.since < excluded.since - interval '10 minutes';
 end $$;
 comment on function moothill.task_hint(uuid, text[]) is 'Tells workers that serve every tenant that there may be work here.';
 select mt.lend('moothill.task_hint(uuid, text[])'::regprocedure, 'moothill_jobs');

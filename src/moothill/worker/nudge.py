@@ -52,6 +52,7 @@ class Nudge:
 
     async def close(self) -> None:
         """Send what is left, and hear no more."""
+        self._nudges.end()
         self._nudges.flush()
         self._database.written = None
         if self._carry in self._nudges.carriers:

@@ -85,6 +85,8 @@ FREE_AT: set[tuple[str, Path]] = {
     ("tasks.redrive", ("tasks",)),
     ("tasks.enqueue_many", ("tasks",)),
     ("tasks.load", ("tasks",)),
+    # A place in a round of all tenants, for who runs the platform.
+    ("tasks.tenants", ("after",)),
     # Whom to grant to is another tenant by its nature; nobody guesses an id.
     ("sharing.grant", ("tenant",)),
 }

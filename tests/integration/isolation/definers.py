@@ -241,6 +241,8 @@ ABOVE: Mapping[str, str] = {
     "moothill.jobs_schedule_pause": "likewise",
     "moothill.jobs_queue_claim": "a runner takes whatever has waited longest; it then acts in that job's tenant",
     "moothill.jobs_months_ahead": "makes partitions",
+    "moothill.task_tenants": "workers of every tenant go from tenant to tenant, and claim in the tenant of each",
+    "moothill.task_forget_hints": "takes away what is only a hint",
     "moothill.jobs_tenants": "the scheduler goes from tenant to tenant",
     "moothill.relay_register": "the relay reads one log of all tenants, and acts in the tenant of each event",
     "moothill.relay_scout": "likewise",

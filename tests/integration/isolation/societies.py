@@ -335,6 +335,8 @@ async def _work(moot: Moot, marker: str, agent: str = "ada") -> UUID:
     for _ in range(2):
         (held,) = await moot.tasks.claim(agent=agent, queues=[task.queue])
         if held.attempt == 1:
+            for name in ("fetch", marker):
+                await moot.tasks.record_step(task=held.id, token=held.token, name=name, result={"said": marker})
             await moot.tasks.fail(task=held.id, token=held.token, error=marker, retry_seconds=0)
     below = [
         NewTask(

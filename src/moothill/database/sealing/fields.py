@@ -76,6 +76,14 @@ SEALED: Mapping[str, SealedTable] = {
         SealedTable("task_outcomes", {"result": "json"}, bound=("id",)),
         SealedTable("task_attempts", {"error": "text"}, bound=("id",), order={"id": "uuid", "attempt": "integer"}),
         SealedTable("task_answers", {"answer": "json"}, bound=("id",), order={"task_id": "uuid", "id": "uuid"}),
+        # What was done is acted upon: a marker in its place would be taken for it.
+        SealedTable(
+            "task_steps",
+            {"result": "json"},
+            bound=("task_id", "name"),
+            order={"task_id": "uuid", "name": "text"},
+            unreadable="error",
+        ),
         SealedTable("events", {"payload": "json", "changes": "json"}, bound=("id",), is_log=True),
     )
 }

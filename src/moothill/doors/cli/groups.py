@@ -4,6 +4,7 @@
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up", "Start the server: HTTP, console, worker and, where no database is named, an embedded one."),
     "mcp": ("mcp", "Serve agents over MCP on standard input and output."),
+    "worker": ("worker", "Run a worker: take tasks, run your functions on them, report how they end."),
     "db": ("db", "Migrations, roles and checks of the database."),
     "batch": ("batch", "Run a file of operations in one transaction: all of them or none."),
     "bench": ("bench", "Measure this machine and print the table."),

@@ -46,8 +46,9 @@ class Server(uvicorn.Server):
         self.answers.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept nothing new, end the streams, let calls end."""
+        """Accept nothing new, end the streams and what waits for something to happen, let calls end."""
         self.door.stopping.set()
+        self.door.runtime.nudges.end()
         await super().shutdown(sockets)
 
 

@@ -1,13 +1,26 @@
 """Tasks: add them, hand them out, and know what became of each."""
 
-from .models import AttemptReference, ClaimedTask, Completion, Failure, NewTask, Requirements, Task, TaskDetails
+from .models import (
+    AttemptReference,
+    AttemptReport,
+    ClaimedTask,
+    Completion,
+    Failure,
+    KeptAttempt,
+    NewTask,
+    Requirements,
+    Task,
+    TaskDetails,
+)
 from .service import Tasks
 
 __all__ = [
     "AttemptReference",
+    "AttemptReport",
     "ClaimedTask",
     "Completion",
     "Failure",
+    "KeptAttempt",
     "NewTask",
     "Requirements",
     "Task",

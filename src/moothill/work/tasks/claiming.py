@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, Field
 
-from ...database.queries import Many, Maybe, Queries, Run
+from ...database.queries import Many, Maybe, One, Queries
 from ...kernel.context import context
 from ...kernel.errors import Conflict, Forbidden
 from ...kernel.operation import operation
@@ -20,17 +20,15 @@ from .events import TasksBegun, TasksClaimed
 from .lookup import Standing, standing_of
 from .models import (
     MOST_ATTEMPTS,
-    AttemptReference,
     ClaimedTask,
     ExecutionMode,
-    KeptAttempt,
     ParentResult,
     PriorityName,
     Status,
     Token,
 )
 
-__all__ = ["begin", "claim", "heartbeat", "stale_because", "why_stale"]
+__all__ = ["begin", "claim", "stale_because", "why_stale"]
 
 LEASE_SECONDS = 60.0
 
@@ -45,6 +43,10 @@ WorkerId = Annotated[
     UUID | None,
     Field(description="Id that a worker gave itself when it began: one heartbeat then keeps all that it holds."),
 ]
+ForWhom = Annotated[AgentReference | None, Field(description="For whom; default: the agent that asks, if one does.")]
+Most = Annotated[int, Field(ge=1, le=MOST_ATTEMPTS, description="At most so many.")]
+Begins = Annotated[bool, Field(description="Whether work begins at once; otherwise say `tasks.begin`.")]
+WorkerName = Annotated[Label | None, Field(description="The worker's name, for people.")]
 
 
 class _Agent(BaseModel):
@@ -96,14 +98,6 @@ class _Begun(BaseModel):
     attempt: int
 
 
-class _Kept(BaseModel):
-    id: UUID
-    held: bool
-    cancel: bool | None
-    note: str | None
-    expires_at: datetime | None
-
-
 class Sql(Queries):
     """Statements that hand tasks out."""
 
@@ -114,9 +108,8 @@ class Sql(Queries):
     claim: Many[_Claimed]
     parents: Many[_Parent]
     answers: Many[_Answer]
+    next_due: One[float | None]
     begin: Maybe[_Begun]
-    keep: Many[_Kept]
-    forget_worker: Run
 
 
 sql = Sql()
@@ -130,15 +123,13 @@ class AgentIsSuspended(Conflict):
 async def claim(
     self: Service,
     *,
-    agent: Annotated[
-        AgentReference | None, Field(description="For whom; default: the agent that asks, if one does.")
-    ] = None,
+    agent: ForWhom = None,
     queues: Queues = None,
-    limit: Annotated[int, Field(ge=1, le=MOST_ATTEMPTS, description="At most so many.")] = 1,
+    limit: Most = 1,
     lease_seconds: Lease = LEASE_SECONDS,
-    begin: Annotated[bool, Field(description="Whether work begins at once; otherwise say `tasks.begin`.")] = True,
+    begin: Begins = True,
     worker: WorkerId = None,
-    worker_name: Annotated[Label | None, Field(description="The worker's name, for people.")] = None,
+    worker_name: WorkerName = None,
 ) -> Sequence[ClaimedTask]:
     """Take tasks to work on: those that the agent may take, the most urgent first; none when there are none.
 
@@ -153,6 +144,7 @@ async def claim(
     rows = await sql.claim(
         queues=queues,
         agent=who,
+        actor=context().actor.id,
         worker=worker,
         worker_name=worker_name,
         most=limit,
@@ -161,6 +153,8 @@ async def claim(
         begins=begin,
     )
     if not rows:
+        # Others who wait for tasks would look in vain too, and wake us by that.
+        context().hush()
         return []
     ids = [row.id for row in rows]
     context().record(
@@ -224,45 +218,6 @@ async def begin(self: Service, *, task: Annotated[UUID, Field(description="Id of
         raise AttemptStale(await why_stale(task), task=str(task))
     context().record(TasksBegun(attempt=begun.attempt), subject=task)
     return begun.attempt
-
-
-@operation(
-    effect="write",
-    scope="tasks:work",
-    audience="agent",
-    example={
-        "attempts": [{"task": "018f0000-0000-7000-8000-000000000000", "token": "018f0000-0000-7000-8000-000000000001"}]
-    },
-)
-async def heartbeat(
-    self: Service,
-    *,
-    attempts: Annotated[list[AttemptReference], Field(max_length=10_000, description="What you are working on.")],
-    worker: WorkerId = None,
-    lease_seconds: Lease = LEASE_SECONDS,
-) -> Sequence[KeptAttempt]:
-    """Keep the tasks that you work on, and learn which you have lost or are asked to stop.
-
-    An attempt that does not hold its task any more is no error here: the answer says so, and that nothing of it counts.
-    """
-    rows = await sql.keep(
-        ids=[each.task for each in attempts],
-        tokens=[each.token for each in attempts],
-        worker=worker,
-        lease=lease_seconds,
-    )
-    lost = [row.id for row in rows if not row.held]
-    now = await standing_of(lost) if lost else {}
-    return [
-        KeptAttempt(
-            task=row.id,
-            held=row.held,
-            cancel=bool(row.cancel),
-            why=row.note if row.held else stale_because(row.id, now.get(row.id)),
-            expires_at=row.expires_at,
-        )
-        for row in rows
-    ]
 
 
 async def why_stale(task: UUID) -> str:

@@ -12,15 +12,16 @@ limit 1;
 -- returns: many
 -- seals: tasks.description, tasks.payload
 with seen as (
-  insert into task_workers (tenant_id, id, name, lease_seconds, agent_id, queues, seen_at)
+  insert into task_workers (tenant_id, id, name, lease_seconds, agent_id, queues, created_by, seen_at)
   select o.id, %(worker)s::uuid, coalesce(%(worker_name)s::text, 'worker'), ceil(%(lease)s::double precision)::integer,
-         %(agent)s::uuid, %(queues)s::text[], now()
+         %(agent)s::uuid, %(queues)s::text[], %(actor)s::uuid, now()
   from tenants o
   where o.id = %(tenant)s and %(worker)s::uuid is not null
   on conflict (tenant_id, id) do update
   set seen_at = excluded.seen_at, lease_seconds = excluded.lease_seconds
   -- A claim tells that it lives; to write that down at each of them would cost as much as the claim.
   where task_workers.seen_at < excluded.seen_at - make_interval(secs => task_workers.lease_seconds / 4.0)
+    and task_workers.created_by is not distinct from excluded.created_by
 )
 select t.id, t.task_id, c.token, c.attempt, c.failures, t.title, t.description, t.kind, t.queue,
        (array['critical', 'high', 'normal', 'low', 'background'])[t.priority + 1] as priority, t.payload, t.constraints,
@@ -51,6 +52,15 @@ from task_answers n
 where n.tenant_id = %(tenant)s and n.task_id = any(%(ids)s::uuid[])
 order by n.task_id, n.id;
 
+-- name: next_due
+-- Seconds until the next task that waits for its time is due, among the first that time does something to.
+-- returns: one
+select extract(epoch from min(d.due_at) - now())::float8
+from (select q.due_at, q.state from task_queue q
+      where q.tenant_id = %(tenant)s and q.alarm_at > now() and q.alarm_at < now() + make_interval(secs => %(within)s)
+      order by q.alarm_at limit 100) d
+where d.state in ('scheduled', 'retry');
+
 -- name: begin
 -- Begin a task that was handed out.
 -- returns: maybe
@@ -58,36 +68,3 @@ update task_queue q
 set state = 'in_progress', started_at = now()
 where q.tenant_id = %(tenant)s and q.id = %(id)s and q.token = %(token)s and q.state = 'assigned'
 returning q.id, q.attempt;
-
--- name: keep
--- Keep attempts: by the worker's own row, or each by itself; which of them hold their tasks.
--- returns: many
-with given as (
-  select g.id, g.token from unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) as g (id, token)
-), seen as (
-  insert into task_workers (tenant_id, id, name, lease_seconds, seen_at)
-  select o.id, %(worker)s::uuid, 'worker', ceil(%(lease)s::double precision)::integer, now()
-  from tenants o
-  where o.id = %(tenant)s and %(worker)s::uuid is not null
-  on conflict (tenant_id, id) do update set seen_at = excluded.seen_at, lease_seconds = excluded.lease_seconds
-), kept as (
-  update task_queue q
-  set expires_at = least(now() + make_interval(secs => %(lease)s::double precision),
-                         q.claimed_at + make_interval(secs => q.timeout_seconds))
-  from given g
-  where q.tenant_id = %(tenant)s and q.id = g.id and q.token = g.token and q.worker_id is null
-  returning q.id, q.expires_at
-)
-select g.id, q.id is not null as held, q.cancel_asked_at is not null as cancel, q.note,
-       coalesce(k.expires_at, q.expires_at) as expires_at
-from given g
-left join task_queue q on q.tenant_id = %(tenant)s and q.id = g.id and q.token = g.token
-left join kept k on k.id = g.id;
-
--- name: forget_worker
--- A worker that holds nothing goes.
--- returns: run
-delete from task_workers w
-where w.tenant_id = %(tenant)s and w.id = %(worker)s
-  and not exists (select from task_queue q
-                  where q.tenant_id = %(tenant)s and q.state in ('assigned', 'in_progress') and q.worker_id = %(worker)s);

@@ -23,6 +23,10 @@ class AttemptStale(Conflict):
     """This attempt does not hold the task any more; stop working on it, as its result is not wanted."""
 
 
+class TaskStepsFull(Conflict):
+    """The task has as many steps as a task may have; record what follows in one of them."""
+
+
 class DependencyCycle(Invalid):
     """These tasks would wait for each other in a circle, so that none of them could ever begin."""
 

@@ -34,6 +34,13 @@ class TasksBegun(EventPayload, kind="tasks.begun"):
     attempt: int = Field(description="Number of the attempt.")
 
 
+class TaskStepRecorded(EventPayload, kind="tasks.step_recorded"):
+    """The holder of a task did a step of it for good."""
+
+    name: str = Field(description="What was done.")
+    attempt: int = Field(description="Number of the attempt that did it.")
+
+
 class TasksCompleted(EventPayload, kind="tasks.completed"):
     """Tasks were completed."""
 

@@ -349,6 +349,21 @@ class AttemptReport(_Frozen):
     why: str | None = Field(description="Why it was refused.")
 
 
+class TaskStep(_Frozen):
+    """Something that the holder of a task did for good."""
+
+    name: str = Field(description="What was done.")
+    result: JsonObject = Field(description="What came out of it.")
+    attempt: int = Field(description="The attempt that did it.")
+    recorded_at: datetime = Field(description="When.")
+
+
+class RecordedStep(TaskStep):
+    """A step as it counts from now on."""
+
+    created: bool = Field(description="Whether this call recorded it; false: it had been, and the first result counts.")
+
+
 class KeptAttempt(_Frozen):
     """Whether an attempt still holds its task."""
 
@@ -426,6 +441,14 @@ class Throughput(_Frozen):
     failed: int = Field(description="Tasks that failed for good.")
     cancelled: int = Field(description="Tasks that were cancelled.")
     average_ms: int | None = Field(description="How long a completed one took on average, milliseconds.")
+
+
+class TenantWithWork(_Frozen):
+    """A tenant that has something to hand out."""
+
+    id: UUID = Field(description="Its id.")
+    slug: str = Field(description="Its slug.")
+    queues: list[str] = Field(description="Queues that may hold something.")
 
 
 class SweepReport(_Frozen):

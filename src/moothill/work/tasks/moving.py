@@ -14,7 +14,7 @@ from ...kernel.operation import Plan, operation
 from ...kernel.service import Service
 from ...kernel.texts import AgentReference, Label, canonical
 from ...registry.agents.lookup import find_live_agent
-from . import rules
+from . import rules, workers
 from .adding import lane_row
 from .errors import TaskChanged
 from .events import (
@@ -203,6 +203,8 @@ async def redrive(
         await sql.hold_parents(ids=parents)
     driven = [each.id for each in await sql.redrive(ids=ids)]
     if driven:
+        # A tenant that had nothing to do may be unknown to workers of every tenant.
+        await workers.sql.hint()
         context().record(
             TasksRedriven(count=len(driven)),
             subject=driven[0] if len(driven) == 1 else None,

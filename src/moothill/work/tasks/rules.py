@@ -19,6 +19,7 @@ __all__ = [
     "backoff",
     "cycle",
     "lane_of",
+    "next_look",
     "origins",
     "priority_number",
 ]
@@ -99,6 +100,22 @@ def backoff(failures: int, chance: float, *, base: float = 5, factor: float = 2,
     """
     pause: float = min(most, base * factor ** min(failures - 1, 60))
     return pause * (0.5 + 0.5 * chance)
+
+
+def next_look(vain: int, chance: float, *, longest: float, due: float | None = None) -> tuple[float, float]:
+    """How long to wait for tasks before the next look, when nothing wakes and when something does, seconds.
+
+    Args:
+        vain: looks in a row that something woke and that found nothing: others are woken by the same, so that each
+            holds back the longer the more often it comes in vain, up to half a second.
+        chance: 0 to 1; spreads the looks of those who began to wait together.
+        longest: without a wake-up, look after this long at the latest, seconds.
+        due: when the next task becomes due, seconds from now.
+    """
+    by_itself = longest * (0.75 + 0.25 * chance)
+    if due is not None:
+        by_itself = min(by_itself, max(0.0, due) + 0.01 * chance)
+    return by_itself, 0.0 if vain == 0 else min(0.5, 0.02 * 2 ** min(vain - 1, 10)) * chance
 
 
 def cycle(edges: Mapping[int, Iterable[int]], count: int) -> list[int]:

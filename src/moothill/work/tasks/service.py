@@ -14,7 +14,7 @@ from ...kernel.identifiers import NOBODY
 from ...kernel.paging import Cursor, PageSize, decode_cursor
 from ...kernel.texts import AgentReference, canonical
 from ...registry.agents.lookup import find_agent
-from . import adding, claiming, ending, linking, loading, moving, rules, waiting
+from . import adding, claiming, ending, linking, loading, moving, polling, rules, stepping, waiting, workers
 from .events import TasksArchived, TasksLost
 from .lookup import find_task
 from .models import QueueName, QueueSummary, Task, TaskAttempt, TaskFilter, TaskReference, TaskSummary, Throughput
@@ -70,8 +70,14 @@ class Tasks(Service, group="tasks"):
     enqueue_many = adding.enqueue_many
     load = loading.load
     claim = claiming.claim
+    next = polling.next_
+    due = polling.due
     begin = claiming.begin
-    heartbeat = claiming.heartbeat
+    heartbeat = workers.heartbeat
+    sign_off = workers.sign_off
+    tenants = workers.tenants
+    record_step = stepping.record_step
+    steps = stepping.steps
     complete = ending.complete
     complete_many = ending.complete_many
     fail = ending.fail
@@ -208,6 +214,18 @@ class Tasks(Service, group="tasks"):
         if done.lost or done.timed_out or done.overdue:
             context().record(TasksLost(lost=done.lost, timed_out=done.timed_out, overdue=done.overdue))
         return f"{done.due} due, {done.lost} lost, {done.timed_out} out of time, {done.overdue} past their deadline"
+
+    @scheduled(every=timedelta(minutes=5), per_tenant=True)
+    async def tidy(self) -> str:
+        """Forget workers that are gone for good, and tell workers of every tenant where there is work."""
+        gone = await workers.sql.forget_silent()
+        hinted = await workers.sql.hint()
+        return f"{len(gone)} workers forgotten, {'work to do' if hinted else 'nothing to do'}"
+
+    @scheduled(every=timedelta(minutes=30))
+    async def forget_hints(self) -> str:
+        """Take away hints of tenants that have had nothing to do for an hour."""
+        return f"{await workers.sql.forget_hints(most=10 * _SWEPT)} hints taken away"
 
     @scheduled(every=timedelta(hours=1), per_tenant=True)
     async def archive(self) -> str:
