@@ -7,7 +7,7 @@ at which their worker starts to that at which it has drained the queue, as they 
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from importlib import util
+from importlib import import_module, util
 from typing import Any
 
 import psycopg
@@ -74,10 +74,8 @@ async def _counters(watch: psycopg.AsyncConnection[Any], database: str) -> tuple
 
 async def _asyncpg(yard: Yard) -> Any:
     """The faster of PgQueuer's drivers."""
-    import asyncpg
-
     said = conninfo_to_dict(yard.dsn("pgqueuer"))
-    return await asyncpg.connect(
+    return await import_module("asyncpg").connect(
         host=str(said["host"]),
         port=int(said.get("port") or 5432),
         user=str(said["user"]),
@@ -87,45 +85,40 @@ async def _asyncpg(yard: Yard) -> Any:
 
 
 async def _pgqueuer(yard: Yard, jobs: int, batch: int) -> Drained:
-    from pgqueuer import PgQueuer
-    from pgqueuer.types import QueueExecutionMode
-
     connection = await _asyncpg(yard)
     try:
-        queue = PgQueuer.from_asyncpg_connection(connection)
+        queue = import_module("pgqueuer").PgQueuer.from_asyncpg_connection(connection)
 
-        @queue.entrypoint("work")
         async def work(job: Any) -> None:
             pass
 
+        queue.entrypoint("work")(work)
+        drains = import_module("pgqueuer.types").QueueExecutionMode.drain
         for start in range(0, jobs, 1000):
             count = min(1000, jobs - start)
             await queue.qm.queries.enqueue(["work"] * count, [b'{"n": 1}'] * count, [0] * count)
-        return await yard.measured("pgqueuer", jobs, lambda: queue.run(batch_size=batch, mode=QueueExecutionMode.drain))
+        return await yard.measured("pgqueuer", jobs, lambda: queue.run(batch_size=batch, mode=drains))
     finally:
         await connection.close()
 
 
 async def _install_pgqueuer(yard: Yard) -> None:
-    from pgqueuer.db import AsyncpgDriver
-    from pgqueuer.queries import Queries
-
     connection = await _asyncpg(yard)
     try:
-        await Queries(AsyncpgDriver(connection)).install()
+        driver = import_module("pgqueuer.db").AsyncpgDriver(connection)
+        await import_module("pgqueuer.queries").Queries(driver).install()
     finally:
         await connection.close()
 
 
 def _procrastinate_app(yard: Yard) -> Any:
-    import procrastinate
+    theirs = import_module("procrastinate")
+    app = theirs.App(connector=theirs.PsycopgConnector(conninfo=yard.dsn("procrastinate")))
 
-    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=yard.dsn("procrastinate")))
-
-    @app.task(name="work")
     async def work(n: int) -> None:
         pass
 
+    app.task(name="work")(work)
     return app
 
 

@@ -207,7 +207,7 @@ async def _pick_up(moot: Moot, count: int) -> list[Row]:
 
 async def _wait_for_one(moot: Moot) -> ClaimedTask:
     while True:
-        found: Any = await moot.tasks.claim()
+        found: Any = await moot.tasks.next(wait_seconds=10)
         if found:
             return found[0]  # type: ignore[no-any-return]
 
