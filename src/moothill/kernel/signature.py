@@ -166,8 +166,8 @@ def _is_plain(value: Any, depth: int) -> bool:
         return True
     depth += 1
     if isinstance(value, BaseModel):
-        more = value.__pydantic_extra__ or {}
-        return all(_is_plain(item, depth) for item in (*value.__dict__.values(), *more.values()))
+        # What was not given is a default of ours.
+        return all(_is_plain(getattr(value, name), depth) for name in value.model_fields_set)
     if isinstance(value, Mapping):
         return all(_is_plain(key, depth) and _is_plain(item, depth) for key, item in value.items())
     if isinstance(value, list | tuple | set | frozenset):

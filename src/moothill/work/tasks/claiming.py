@@ -21,9 +21,7 @@ from .lookup import Standing, standing_of
 from .models import (
     MOST_ATTEMPTS,
     ClaimedTask,
-    ExecutionMode,
     ParentResult,
-    PriorityName,
     Status,
     Token,
 )
@@ -56,27 +54,11 @@ class _Agent(BaseModel):
     deactivated_at: datetime | None
 
 
-class _Claimed(BaseModel):
-    id: UUID
-    task_id: str | None
-    token: UUID
-    attempt: int
-    failures: int
-    title: str
-    description: str
-    kind: str
-    queue: str
-    priority: PriorityName
-    payload: JsonObject
-    constraints: JsonObject
-    risk_tier: int
-    execution_mode: ExecutionMode
-    budget_files: int | None
-    budget_lines: int | None
-    deadline: datetime | None
-    expires_at: datetime | None
-    has_parents: bool
-    has_answers: bool
+class _Claimed(ClaimedTask):
+    """A row as it comes, and as it goes out: doors show what `ClaimedTask` declares."""
+
+    has_parents: bool = Field(exclude=True, repr=False)
+    has_answers: bool = Field(exclude=True, repr=False)
 
 
 class _Parent(BaseModel):
@@ -162,6 +144,13 @@ async def claim(
         subject=ids[0] if len(ids) == 1 else None,
         subjects=ids if len(ids) > 1 else (),
     )
+    if any(row.has_parents or row.has_answers for row in rows):
+        return await _with_what_was_left(rows)
+    return rows
+
+
+async def _with_what_was_left(rows: Sequence[_Claimed]) -> list[ClaimedTask]:
+    """The tasks with what those that they waited for left, and what was answered."""
     parents: dict[UUID, list[ParentResult]] = {}
     if waited := [row.id for row in rows if row.has_parents]:
         for left in await sql.parents(ids=waited):
@@ -173,12 +162,7 @@ async def claim(
         for each in await sql.answers(ids=answered):
             answers.setdefault(each.task_id, []).append(each.answer)
     return [
-        ClaimedTask.model_construct(
-            **{name: value for name, value in row.__dict__.items() if name not in ("has_parents", "has_answers")},
-            parents=parents.get(row.id, []),
-            answers=answers.get(row.id, []),
-        )
-        for row in rows
+        row.model_copy(update={"parents": parents.get(row.id, []), "answers": answers.get(row.id, [])}) for row in rows
     ]
 
 

@@ -315,7 +315,7 @@ async def _reports(attempts: Sequence[AttemptReference], states: dict[UUID, Any]
     refused = [each.task for each in attempts if each.task not in states]
     now = await standing_of(refused) if refused else {}
     return [
-        AttemptReport.model_construct(task=each.task, accepted=True, status=states[each.task], why=None)
+        AttemptReport(task=each.task, accepted=True, status=states[each.task], why=None)
         if each.task in states
         else AttemptReport(
             task=each.task,

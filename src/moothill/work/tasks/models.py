@@ -336,8 +336,8 @@ class ClaimedTask(_Frozen):
     budget_lines: int | None = Field(description="How many lines you may change.")
     deadline: datetime | None = Field(description="When it has to have ended.")
     expires_at: datetime | None = Field(description="When the attempt ends if you do not keep it by `tasks.heartbeat`.")
-    parents: list[ParentResult] = Field(description="What the tasks that it waited for left.")
-    answers: list[JsonObject] = Field(description="What was answered while it waited.")
+    parents: list[ParentResult] = Field(default_factory=list, description="What the tasks that it waited for left.")
+    answers: list[JsonObject] = Field(default_factory=list, description="What was answered while it waited.")
 
 
 class AttemptReport(_Frozen):
