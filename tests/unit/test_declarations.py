@@ -14,7 +14,7 @@ from moothill.kernel.context import Actor, Context, Principal
 from moothill.kernel.events import EVENT_KINDS, EventPayload
 from moothill.kernel.identifiers import uuid7, uuid7_time
 from moothill.kernel.operation import Operation
-from moothill.kernel.service import REGISTRY
+from moothill.kernel.service import REGISTRY, scheduled
 from moothill.kernel.signature import InvalidArguments, Signature, canonical_arguments, check_plain, read_signature
 from moothill.kernel.spelling import spell_cli
 
@@ -62,6 +62,15 @@ def read(**more: Any) -> Operation[Any, Any]:
 def test_a_verb_is_a_word(verb: str) -> None:
     with pytest.raises(TypeError, match="a verb is made of"):
         declare(read(), verb)
+
+
+def test_what_prepares_a_schedule_exists() -> None:
+    @scheduled(every=timedelta(hours=1), prepare="gather")
+    async def tidy(self: Service) -> None:
+        """Tidy up."""
+
+    with pytest.raises(TypeError, match=r"things\.tidy is prepared by gather, which does not exist"):
+        type("Things", (Service,), {"tidy": tidy, "__doc__": "Things."}, group="things")
 
 
 @pytest.mark.parametrize("verb", ["executor", "group", "operations"])
