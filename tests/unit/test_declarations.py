@@ -9,12 +9,12 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
-from moothill.kernel import SERVICES, Plan, Service, job, operation
+from moothill.kernel import SERVICES, Plan, Service, identifiers, job, operation
 from moothill.kernel.context import Actor, Context, Principal
 from moothill.kernel.events import EVENT_KINDS, EventPayload
 from moothill.kernel.identifiers import uuid7, uuid7_time
 from moothill.kernel.operation import Operation
-from moothill.kernel.service import REGISTRY
+from moothill.kernel.service import REGISTRY, scheduled
 from moothill.kernel.signature import InvalidArguments, Signature, canonical_arguments, check_plain, read_signature
 from moothill.kernel.spelling import spell_cli
 
@@ -62,6 +62,15 @@ def read(**more: Any) -> Operation[Any, Any]:
 def test_a_verb_is_a_word(verb: str) -> None:
     with pytest.raises(TypeError, match="a verb is made of"):
         declare(read(), verb)
+
+
+def test_what_prepares_a_schedule_exists() -> None:
+    @scheduled(every=timedelta(hours=1), prepare="gather")
+    async def tidy(self: Service) -> None:
+        """Tidy up."""
+
+    with pytest.raises(TypeError, match=r"things\.tidy is prepared by gather, which does not exist"):
+        type("Things", (Service,), {"tidy": tidy, "__doc__": "Things."}, group="things")
 
 
 @pytest.mark.parametrize("verb", ["executor", "group", "operations"])
@@ -179,6 +188,8 @@ def test_what_is_not_given_is_not_spelled() -> None:
 
 
 def test_ids_rise_when_more_are_made_than_a_millisecond_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Put back afterwards: ids never fall, so all later ones of this process would lie in that January, too.
+    monkeypatch.setattr(identifiers, "_last_millisecond", 0)
     monkeypatch.setattr("moothill.kernel.identifiers.time.time_ns", lambda: 1_800_000_000_000_000_000)
     made = [uuid7() for _ in range(10_000)]
     assert made == sorted(set(made))

@@ -122,13 +122,16 @@ def test_the_best_ways_are_the_best_of_all_ways(
         assert all(arc in arcs[start] for (start, _), arc in zip(pairwise(passed), way, strict=True))
 
 
-def test_a_search_that_would_never_end_gives_up_and_says_so() -> None:
+def test_a_search_that_would_never_end_gives_up_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     agents = [UUID(int=n) for n in range(60)]
     edges = [(UUID(int=1000 + a * 60 + b), agents[a], agents[b], False, 0.5) for a in range(60) for b in range(a)]
-    found = rules.best_ways(
-        rules.arcs_of(edges[:-1], outward=True, inward=True), agents[0], agents[59], hops=6, count=10
-    )
-    assert len(found.ways) <= 10
+    arcs = rules.arcs_of(edges[:-1], outward=True, inward=True)
+    found = rules.best_ways(arcs, agents[0], agents[59], hops=6, count=10)
+    assert (len(found.ways), found.complete) == (10, True)
+    # One way is a single arc; the search for the others begins more than it may.
+    monkeypatch.setattr(rules, "_MOST_BEGUN", 60)
+    found = rules.best_ways(arcs, agents[0], agents[59], hops=6, count=10)
+    assert (len(found.ways), found.complete) == (1, False)
 
 
 def test_rings_put_children_into_the_sector_of_their_parent() -> None:

@@ -68,6 +68,15 @@ def test_a_visitor_uses_up_the_limit_of_its_home(clock: Clock) -> None:
     assert admitted(limits, caller(("calls", 3), tenant=OTHER, home=TENANT)) == 0
 
 
+def test_what_could_not_be_told_is_kept_for_the_next_time_as_long_as_its_limit_is_known(clock: Clock) -> None:
+    limits, who = Rates(), caller(("calls", 5))
+    assert admitted(limits, who, most=3) == 3
+    untold = limits.collect()
+    assert [each.spent for each in limits.collect()] == [0]
+    limits.restore([*untold, Spent(OTHER, "calls", 5, 2)])
+    assert [(each.tenant, each.spent) for each in limits.collect()] == [(TENANT, 3)]
+
+
 def test_a_refusal_says_which_limit_and_when_there_is_more(clock: Clock) -> None:
     limits, who = Rates(), caller(("calls:agents", 6))
     admitted(limits, who)

@@ -141,6 +141,11 @@ def test_an_archived_row_is_found_by_an_agents_key_however_it_is_written(key: st
     assert any(word in line for word in words)
 
 
+def test_an_archived_row_is_found_by_ids_alone_where_no_key_is_known() -> None:
+    thing = UUID(int=7)
+    assert words_of(done(agent_key=None, things=[thing])) == [f'"{thing}"']
+
+
 def test_a_new_key_is_one() -> None:
     assert len(base64.b64decode(reports.new_key())) == 32
     assert reports.new_key() != reports.new_key()

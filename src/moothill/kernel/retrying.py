@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from .errors import Internal, MoothillError
+from .errors import MoothillError
 from .local import RETRIES
 
 __all__ = ["retried"]
@@ -18,11 +18,12 @@ async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
 
     That is after a serialisation failure, a deadlock, or a change of the tenant's keys.
     """
-    for number in range(RETRIES):
+    number = 0
+    while True:
         try:
             return await attempt()
         except MoothillError as error:
             if not error.context.get("retry") or number == RETRIES - 1:
                 raise
         await asyncio.sleep(random.uniform(0.25, 1.0) * 0.004 * 2**number)  # noqa: S311  # jitter, no secret
-    raise Internal("unreachable")
+        number += 1

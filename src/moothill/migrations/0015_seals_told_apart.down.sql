@@ -59,7 +59,7 @@ begin
   for one in
     select a.attrelid::regclass as relation, a.attname from pg_attribute a
     where a.attrelid in (select c.oid from pg_class c where c.relnamespace = 'moothill'::regnamespace)
-      and a.attnum > 0 and a.attstattarget = 0
+      and a.attnum > 0 and not a.attisdropped and a.attstattarget = 0
   loop
     execute format('alter table %s alter column %I set statistics -1', one.relation, one.attname);
   end loop;

@@ -87,7 +87,7 @@ begin
   drop table if exists pg_temp.strayed_rows;
   perform mt.protect_partition(format('moothill.%I', child)::regclass);
   perform mt.no_samples(format('moothill.%I', child)::regclass, array(
-    select a.attname from pg_attribute a where a.attrelid = parent and a.attstattarget = 0));
+    select a.attname from pg_attribute a where a.attrelid = parent and a.attnum > 0 and not a.attisdropped and a.attstattarget = 0));
   execute format('comment on table moothill.%I is %L', child, format('%s of %s.', base, to_char(month, 'YYYY-MM')));
   -- A log that nobody may empty hands that on, which partitions do not inherit.
   if exists (select from pg_trigger t where t.tgrelid = parent and t.tgname = 'keep_whole') then

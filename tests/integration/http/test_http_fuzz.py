@@ -86,7 +86,7 @@ async def test_no_operation_answers_500_or_otherwise_than_documented(
         key = await live.key(live.moot)
 
         def throw_at_all() -> list[str]:
-            schema = schemathesis.openapi.from_dict(leaner(httpx.get(f"{live.url}/openapi.json").json()))
+            schema = schemathesis.openapi.from_dict(leaner(httpx.get(f"{live.url}/openapi.json", timeout=60).json()))
             operations: list[Any] = [found.ok() for found in schema.get_all_operations()]  # type: ignore[union-attr]
             # Other modules of tests have services of their own, known to the whole process.
             known = {f"/v1/{operation.name.replace('.', '/')}" for operation in shipped()}
