@@ -211,6 +211,8 @@ async def test_time_takes_tasks_from_those_who_are_silent_and_from_nobody_else(
         ("late and held", "deadline"),
     ):
         await admin.execute(back.format("queue", column), [ids[title]])
+    limit = "update moothill.task_queue set claimed_at = expires_at, timeout_seconds = 60 where id = %s"
+    await admin.execute(limit, [ids["limited"]])
     assert await by_time(moot, "sweep") == "0 due, 2 lost, 2 out of time, 1 past their deadline"
     stands = {title: await status(moot, task) for title, task in ids.items()}
     assert stands == {
