@@ -22,6 +22,7 @@ from .models import (
     MOST_ATTEMPTS,
     ClaimedTask,
     ExecutionMode,
+    NextDue,
     ParentResult,
     PriorityName,
     Status,
@@ -108,7 +109,7 @@ class Sql(Queries):
     claim: Many[_Claimed]
     parents: Many[_Parent]
     answers: Many[_Answer]
-    next_due: One[float | None]
+    next_due: One[NextDue]
     begin: Maybe[_Begun]
 
 
