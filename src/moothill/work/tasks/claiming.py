@@ -21,6 +21,7 @@ from .lookup import Standing, standing_of
 from .models import (
     MOST_ATTEMPTS,
     ClaimedTask,
+    NextDue,
     ParentResult,
     Status,
     Token,
@@ -90,7 +91,7 @@ class Sql(Queries):
     claim: Many[_Claimed]
     parents: Many[_Parent]
     answers: Many[_Answer]
-    next_due: One[float | None]
+    next_due: One[NextDue]
     begin: Maybe[_Begun]
 
 

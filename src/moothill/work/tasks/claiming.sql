@@ -53,9 +53,9 @@ where n.tenant_id = %(tenant)s and n.task_id = any(%(ids)s::uuid[])
 order by n.task_id, n.id;
 
 -- name: next_due
--- Seconds until the next task that waits for its time is due, among the first that time does something to.
+-- When the next task that waits for its time is due, among the first that time does something to.
 -- returns: one
-select extract(epoch from min(d.due_at) - now())::float8
+select min(d.due_at) as at, now() as now
 from (select q.due_at, q.state from task_queue q
       where q.tenant_id = %(tenant)s and q.alarm_at > now() and q.alarm_at < now() + make_interval(secs => %(within)s)
       order by q.alarm_at limit 100) d

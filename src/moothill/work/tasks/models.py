@@ -443,6 +443,13 @@ class Throughput(_Frozen):
     average_ms: int | None = Field(description="How long a completed one took on average, milliseconds.")
 
 
+class NextDue(_Frozen):
+    """When a task becomes due."""
+
+    at: datetime | None = Field(description="When the next one does; null: none within the hour.")
+    now: datetime = Field(description="What the clock of the database says.")
+
+
 class TenantWithWork(_Frozen):
     """A tenant that has something to hand out."""
 

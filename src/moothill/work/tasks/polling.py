@@ -18,7 +18,7 @@ from ...kernel.operation import operation
 from ...kernel.service import Service
 from . import rules
 from .claiming import LEASE_SECONDS, Begins, ForWhom, Lease, Most, Queues, WorkerId, WorkerName, sql
-from .models import ClaimedTask
+from .models import ClaimedTask, NextDue
 
 if TYPE_CHECKING:
     from .service import Tasks
@@ -29,8 +29,8 @@ _AHEAD_SECONDS = 3600.0
 
 
 @operation(effect="read", scope="tasks:work", mode="single", example={})
-async def due(self: Service) -> float | None:
-    """In how many seconds the next task becomes due that waits for its time; null: none within the hour."""
+async def due(self: Service) -> NextDue:
+    """When the next task becomes due, of those that wait for their time."""
     return await sql.next_due(within=_AHEAD_SECONDS)
 
 
@@ -88,11 +88,12 @@ async def next_(
             left = until - clock()
             if found or left <= 0 or nudges.is_over:
                 return found
+            soon = await tasks.due()
             by_itself, woken = rules.next_look(
                 vain,
                 random.random(),  # noqa: S311  # jitter, no secret
                 longest=nudges.longest_wait,
-                due=await tasks.due(),
+                due=None if soon.at is None else (soon.at - soon.now).total_seconds(),
             )
             if await bell.wait(min(by_itself, left)):
                 vain += 1
