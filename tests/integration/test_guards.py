@@ -19,6 +19,7 @@ MakeDatabase = Callable[[], Awaitable[str]]
 MUTATIONS = {
     "append_only_logs": ["alter table moothill.events disable trigger keep_rows"],
     "sealed_content": ["alter table moothill.agents disable trigger sealed_rows"],
+    "sealed_content of what is added": ["alter table moothill.agents disable trigger sealed_added"],
     "sealed_content of a part": ["drop trigger sealed_rows on moothill.events", "drop function mt.sealed_events()"],
     "append_only_logs as a whole": ["drop trigger keep_whole on moothill.access_log_default"],
     "forced_row_security": ["alter table moothill.idempotency_keys no force row level security"],

@@ -298,14 +298,17 @@ where not exists (
 -- name: sealed_content
 -- What a tenant that encrypts writes is sealed: the trigger of each table with sealed columns stands, on all its parts.
 -- against: open content in a tenant that was promised none.
-select format('%s may hold open content of a tenant that encrypts: it lacks sealed_rows', c.oid::regclass) as fault
+select format('%s may hold open content of a tenant that encrypts: it lacks %s', c.oid::regclass, g.name) as fault
 from pg_proc p
 join pg_class r on r.relnamespace = 'moothill'::regnamespace and format('sealed_%s', r.relname) = p.proname
 join lateral (select r.oid as oid union all select i.inhrelid from pg_inherits i where i.inhparent = r.oid) c on true
+-- By rows before they are written where a table has parts; elsewhere so for changes, and together for what was added.
+join (values ('sealed_rows', true, 23), ('sealed_rows', false, 19), ('sealed_added', false, 4)) as g (name, has_parts, type)
+  on g.has_parts = (r.relkind = 'p')
 where p.pronamespace = 'mt'::regnamespace and p.prosecdef and p.prorettype = 'trigger'::regtype
   and not exists (
     select from pg_trigger t
-    where t.tgrelid = c.oid and t.tgname = 'sealed_rows' and t.tgtype = 23 and t.tgenabled in ('O', 'A')
+    where t.tgrelid = c.oid and t.tgname = g.name and t.tgtype = g.type and t.tgenabled in ('O', 'A')
       and t.tgfoid = p.oid)
 union all
 select 'events may hold open content of a tenant that encrypts: mt.sealed_events() is gone'

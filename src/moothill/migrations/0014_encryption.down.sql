@@ -43,11 +43,17 @@ alter table moothill.agent_cards add constraint agent_cards_content_check check 
 
 drop trigger sealed_rows on moothill.events;
 drop trigger sealed_rows on moothill.idempotency_keys;
+drop trigger sealed_added on moothill.idempotency_keys;
 drop trigger sealed_rows on moothill.jobs;
+drop trigger sealed_added on moothill.jobs;
 drop trigger sealed_rows on moothill.capability_evidence;
+drop trigger sealed_added on moothill.capability_evidence;
 drop trigger sealed_rows on moothill.capabilities;
+drop trigger sealed_added on moothill.capabilities;
 drop trigger sealed_rows on moothill.agent_cards;
+drop trigger sealed_added on moothill.agent_cards;
 drop trigger sealed_rows on moothill.agents;
+drop trigger sealed_added on moothill.agents;
 drop function mt.sealed_events();
 drop function mt.sealed_idempotency_keys();
 drop function mt.sealed_jobs();

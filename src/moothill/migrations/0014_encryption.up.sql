@@ -97,14 +97,18 @@ comment on function mt.is_open_event(text) is
 grant execute on function mt.seal_key(jsonb), mt.seal_key(text), mt.seal_key(bytea), mt.is_unfit(jsonb, integer),
   mt.is_unfit(text, integer), mt.is_unfit(bytea, integer), mt.is_open_event(text) to moothill_app, moothill_gate;
 
--- One function for each table: going through a row as JSON would cost more than all the rest.
+-- One function for each table: going through a row as JSON would cost more than all the rest. Rows that are added are
+-- looked at together, once for each statement; a partition has no such trigger of its own, so a log is by rows.
 create function mt.seals(relation regclass, columns name[], open_column name default null, open_when text default null)
   returns void
   language plpgsql as $body$
 declare
   base text := (select relname from pg_class where oid = relation);
+  by_rows boolean := (select relkind = 'p' from pg_class where oid = relation);
   caller name := current_user;
+  listed text := (select string_agg(format('%I', c), ', ') from unnest(columns) as c);
   tests text := '';
+  added text := '';
   part name;
 begin
   perform set_config('citus.enable_unsafe_triggers', 'on', true);
@@ -114,6 +118,11 @@ begin
       '    raise exception ''%3$s is not sealed as the keys of its tenant want it'' using errcode = ''MT001'';\n'
       '  end if;\n',
       part, case when part = open_column then format(' and not (%s)', open_when) else '' end, base || '.' || part);
+    added := added || format(
+      E'    if exists (select from added a left join moothill.tenant_keys k on k.tenant_id = a.tenant_id and k.state = ''active''\n'
+      '               where mt.is_unfit(a.%1$I, k.number)) then\n'
+      '      raise exception ''%2$s is not sealed as the keys of its tenant want it'' using errcode = ''MT001'';\n'
+      '    end if;\n', part, base || '.' || part);
   end loop;
   execute format($text$
 create function mt.sealed_%1$s() returns trigger
@@ -124,15 +133,19 @@ declare
   -- Numbered before it looks: who changes the keys waits for every transaction that may have seen the old ones.
   numbered xid8 := pg_current_xact_id();
 begin
-  select k.number into active from moothill.tenant_keys k where k.tenant_id = new.tenant_id and k.state = 'active';
+%3$s  select k.number into active from moothill.tenant_keys k where k.tenant_id = new.tenant_id and k.state = 'active';
 %2$s  return new;
 end $code$
-$text$, base, tests);
+$text$, base, tests,
+    case when by_rows then '' else format(E'  if tg_level = ''STATEMENT'' then\n%s    return null;\n  end if;\n', added) end);
   execute format('comment on function mt.sealed_%1$s() is %2$L', base,
                  'Refuses what is not sealed as the keys of its tenant want it.');
-  execute format('create trigger sealed_rows before insert or update of %1$s on %2$s for each row '
-                 'execute function mt.sealed_%3$s()',
-                 (select string_agg(format('%I', c), ', ') from unnest(columns) as c), relation, base);
+  execute format('create trigger sealed_rows before %s update of %s on %s for each row execute function mt.sealed_%s()',
+                 case when by_rows then 'insert or' else '' end, listed, relation, base);
+  if not by_rows then
+    execute format('create trigger sealed_added after insert on %s referencing new table as added for each statement '
+                   'execute function mt.sealed_%s()', relation, base);
+  end if;
   -- The gate sees every tenant's keys. The owner hands the trigger on to new partitions, so it may call the function.
   execute format('revoke all on function mt.sealed_%1$s() from public', base);
   grant create on schema mt to moothill_gate;
