@@ -80,7 +80,12 @@ async def _fill(moot: Moot, count: int) -> float:
 
 
 async def _drain(moot: Moot, batch: int) -> None:
-    """Take and complete until nothing is left; an end and the next claim share a transaction, as in our worker."""
+    """Take and complete until nothing is left, in two loops: while the server serves one, the other has its turn."""
+    await asyncio.gather(*(_loop(moot, batch) for _ in range(2)))
+
+
+async def _loop(moot: Moot, batch: int) -> None:
+    """An end and the next claim share a transaction, as in our worker."""
     held: Sequence[ClaimedTask] = await moot.tasks.claim(limit=batch)
     while held:
         async with moot.transaction() as inside:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from ...kernel.errors import Internal
-from .envelope import TRACES
+from .envelope import TRACES, WORD
 from .fields import SealedTable, table_of
 from .keys import TenantKeys
 
@@ -49,10 +49,16 @@ def open_rows(keys: TenantKeys, seals: tuple[str, ...], rows: Sequence[Any]) -> 
     for table, column in _fields(seals):
         for row in rows:
             value = row.get(column)
-            if value is not None:
+            if value is not None and _may_be_sealed(value):
                 shown = keys.shown(table, column, _Lazy(table, row), value)
                 if shown is not value:
                     row[column] = shown
+
+
+def _may_be_sealed(value: Any) -> bool:
+    """Nearly every value is a plain one, and its first look tells so."""
+    kind = type(value)
+    return WORD in value if kind is dict else value.startswith(WORD) if kind is str else True
 
 
 def _seal_item(keys: TenantKeys, table: SealedTable, column: str, item: dict[str, Any]) -> None:

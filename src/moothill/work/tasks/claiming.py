@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, Field
@@ -58,6 +58,9 @@ class _Agent(BaseModel):
 class _Claimed(ClaimedTask):
     """A row as it comes, and as it goes out: doors show what `ClaimedTask` declares."""
 
+    # They were checked on their way in.
+    payload: dict[str, Any]
+    constraints: dict[str, Any]
     has_parents: bool = Field(exclude=True, repr=False)
     has_answers: bool = Field(exclude=True, repr=False)
 
