@@ -54,6 +54,18 @@ where w.tenant_id = %(tenant)s and w.status <> 'completed' and w.status = %(stat
 order by w.id desc
 limit %(size)s;
 
+-- name: page_completed
+-- Tasks that were completed, the newest first; however many there are that live, these are not looked at.
+-- returns: many
+select {summary}
+from task_outcomes w
+join tasks t on t.tenant_id = %(tenant)s and t.id = w.id
+{standing}
+where w.tenant_id = %(tenant)s and w.status = 'completed' and w.archived_at is null and w.id < %(before)s::uuid
+  and {wanted}
+order by w.id desc
+limit %(size)s;
+
 -- name: page_archived
 -- Tasks that were put away, the newest first.
 -- returns: many
