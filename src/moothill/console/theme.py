@@ -44,6 +44,15 @@ _STATES: dict[str, State] = {
     "offline": "off",
     "maintenance": "warn",
     "suspended": "bad",
+    # tasks, and attempts at them
+    "pending": "off",
+    "assigned": "busy",
+    "in progress": "busy",
+    "waits for an answer": "warn",
+    "blocked": "warn",
+    "to be retried": "warn",
+    "dead letter": "bad",
+    "timed out": "bad",
     # jobs and everything that runs
     "waiting": "off",
     "paused": "warn",

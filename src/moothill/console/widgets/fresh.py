@@ -18,12 +18,13 @@ SAFETY_SECONDS = 30.0
 GATHER_SECONDS = 0.4
 
 
-def keep_fresh(visit: Visit, renew: Callable[[], Awaitable[None]], *kinds: str) -> None:
+def keep_fresh(visit: Visit, renew: Callable[[], Awaitable[None]], *kinds: str, gather: float = GATHER_SECONDS) -> None:
     """Call `renew` after events whose kind begins with one of `kinds`, and every half minute; never while paused.
 
     Args:
         renew: changes elements in place.
         kinds: for example `agents.`; none: only every half minute.
+        gather: seconds for which further events wait for the same renewal.
     """
     place = ui.context.slot.parent
     is_due = False
@@ -44,7 +45,7 @@ def keep_fresh(visit: Visit, renew: Callable[[], Awaitable[None]], *kinds: str) 
         nonlocal is_due
         if not is_due and any(event.kind.startswith(kinds) for event in events):
             is_due = True
-            background_tasks.create(go(GATHER_SECONDS), name="renew", context=place)
+            background_tasks.create(go(gather), name="renew", context=place)
 
     if kinds and visit.may("events.follow"):
         visit.listen(heard)

@@ -1,7 +1,8 @@
 """Panels, page heads, tiles, tabs, and what stands where there is nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
@@ -63,12 +64,25 @@ def tile(figure: str, what: str, address: str | None, *, status: str = "", kind:
     return shown
 
 
-def tabs(visit: Visit, path: str, here: str, choices: Sequence[tuple[str, str, int | None]]) -> None:
-    """Tabs as addresses: name in the address, words, and a count where one is known."""
+def tabs(
+    visit: Visit,
+    path: str,
+    here: str,
+    choices: Sequence[tuple[str, str, int | None]],
+    parameter: str = "tab",
+    kept: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Tabs as addresses: name in the address, words, and a count where one is known.
+
+    Args:
+        parameter: of the address, which names the tab.
+        kept: what else the addresses say.
+    """
     with box("tabs", "nav"):
         for name, words, size in choices:
             first = name == choices[0][0]
-            with link(words, visit.url(path, tab=None if first else name), "here" if name == here else ""):
+            address = visit.url(path, **{parameter: None if first else name}, **kept)
+            with link(words, address, "here" if name == here else ""):
                 if size is not None:
                     text(size, "count")
 

@@ -11,79 +11,124 @@ and (%(status)s::text is null or {status} = %(status)s)
 and (%(text)s::text is null or strpos(lower(t.title), lower(%(text)s)) > 0)
 
 -- name: page
--- Tasks, the newest first.
+-- Tasks, the newest first. One after the other is looked at and judged by the filter until there are enough: a plan
+-- that knows no values takes the filter for rarer than it is, and would sort everything; `offset 0` forbids it.
 -- returns: many
-select {summary}
-from tasks t
-{standing}
-where t.tenant_id = %(tenant)s and t.id < %(before)s::uuid and {wanted}
-order by t.id desc
+select f.*
+from tasks w
+cross join lateral (
+  select {summary}
+  from tasks t
+  {standing}
+  where t.tenant_id = %(tenant)s and t.id = w.id and {wanted}
+  offset 0) f
+where w.tenant_id = %(tenant)s and w.id < %(before)s::uuid
+order by w.id desc
 limit %(size)s;
 
 -- name: page_waiting
 -- Tasks that can be handed out, the newest first.
 -- returns: many
-select {summary}
+select f.*
 from task_queue w
-join tasks t on t.tenant_id = %(tenant)s and t.id = w.id
-{standing}
-where w.tenant_id = %(tenant)s and w.state = 'pending' and w.id < %(before)s::uuid and {wanted}
+cross join lateral (
+  select {summary}
+  from tasks t
+  {standing}
+  where t.tenant_id = %(tenant)s and t.id = w.id and {wanted}
+  offset 0) f
+where w.tenant_id = %(tenant)s and w.state = 'pending' and w.id < %(before)s::uuid
 order by w.id desc
 limit %(size)s;
 
 -- name: page_live
 -- Tasks in another state that is no end, the newest first.
 -- returns: many
-select {summary}
+select f.*
 from task_queue w
-join tasks t on t.tenant_id = %(tenant)s and t.id = w.id
-{standing}
-where w.tenant_id = %(tenant)s and w.state <> 'pending' and w.state = %(status)s and w.id < %(before)s::uuid and {wanted}
+cross join lateral (
+  select {summary}
+  from tasks t
+  {standing}
+  where t.tenant_id = %(tenant)s and t.id = w.id and {wanted}
+  offset 0) f
+where w.tenant_id = %(tenant)s and w.state <> 'pending' and w.state = %(status)s and w.id < %(before)s::uuid
 order by w.id desc
 limit %(size)s;
 
 -- name: page_failed
 -- Tasks that failed or were cancelled, the newest first.
 -- returns: many
-select {summary}
+select f.*
 from task_outcomes w
-join tasks t on t.tenant_id = %(tenant)s and t.id = w.id
-{standing}
+cross join lateral (
+  select {summary}
+  from tasks t
+  {standing}
+  where t.tenant_id = %(tenant)s and t.id = w.id and {wanted}
+  offset 0) f
 where w.tenant_id = %(tenant)s and w.status <> 'completed' and w.status = %(status)s and w.id < %(before)s::uuid
-  and {wanted}
+order by w.id desc
+limit %(size)s;
+
+-- name: page_completed
+-- Tasks that were completed, the newest first; however many there are that live, these are not looked at.
+-- returns: many
+select f.*
+from task_outcomes w
+cross join lateral (
+  select {summary}
+  from tasks t
+  {standing}
+  where t.tenant_id = %(tenant)s and t.id = w.id and {wanted}
+  offset 0) f
+where w.tenant_id = %(tenant)s and w.status = 'completed' and w.archived_at is null and w.id < %(before)s::uuid
 order by w.id desc
 limit %(size)s;
 
 -- name: page_archived
 -- Tasks that were put away, the newest first.
 -- returns: many
-select {summary}
+select f.*
 from task_outcomes w
-join tasks t on t.tenant_id = %(tenant)s and t.id = w.id
-{standing}
-where w.tenant_id = %(tenant)s and w.archived_at is not null and w.id < %(before)s::uuid and {wanted}
+cross join lateral (
+  select {summary}
+  from tasks t
+  {standing}
+  where t.tenant_id = %(tenant)s and t.id = w.id and {wanted}
+  offset 0) f
+where w.tenant_id = %(tenant)s and w.archived_at is not null and w.id < %(before)s::uuid
 order by w.id desc
 limit %(size)s;
 
 -- name: page_tagged
 -- Tasks with a label, the newest first.
 -- returns: many
-select {summary}
+select f.*
 from task_tags w
-join tasks t on t.tenant_id = %(tenant)s and t.id = w.task_id
-{standing}
-where w.tenant_id = %(tenant)s and w.tag = %(tag)s and w.task_id < %(before)s::uuid and {wanted}
+cross join lateral (
+  select {summary}
+  from tasks t
+  {standing}
+  where t.tenant_id = %(tenant)s and t.id = w.task_id and {wanted}
+  offset 0) f
+where w.tenant_id = %(tenant)s and w.tag = %(tag)s and w.task_id < %(before)s::uuid
 order by w.task_id desc
 limit %(size)s;
 
 -- name: page_children
 -- Tasks that the holder of another added, the newest first.
 -- returns: many
-select {summary}
-from tasks t
-{standing}
-where t.tenant_id = %(tenant)s and t.parent_id = %(parent)s and t.id < %(before)s::uuid and {wanted}
-order by t.id desc
+select f.*
+from tasks w
+cross join lateral (
+  select {summary}
+  from tasks t
+  {standing}
+  where t.tenant_id = %(tenant)s and t.id = w.id and {wanted}
+  offset 0) f
+where w.tenant_id = %(tenant)s and w.parent_id = %(parent)s and w.id < %(before)s::uuid
+order by w.id desc
 limit %(size)s;
 
 -- name: held_by

@@ -38,6 +38,7 @@ class Sql(Queries):
     page: Many[TaskSummary]
     page_waiting: Many[TaskSummary]
     page_live: Many[TaskSummary]
+    page_completed: Many[TaskSummary]
     page_failed: Many[TaskSummary]
     page_archived: Many[TaskSummary]
     page_tagged: Many[TaskSummary]
@@ -243,4 +244,6 @@ def _page_of(status: str | None) -> Any:
         return sql.page_live
     if status in ("failed", "cancelled"):
         return sql.page_failed
+    if status == "completed":
+        return sql.page_completed
     return sql.page_archived if status == "archived" else sql.page

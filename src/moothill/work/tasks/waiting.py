@@ -70,7 +70,7 @@ def _dependency(other: TaskDependency) -> str:
     name = other.task_id or str(other.id)
     if other.status in ("failed", "cancelled"):
         return f"It waits for {name}, which is {other.status}; `tasks.redrive` that one, or cancel this one."
-    return f"It waits for {name}, which is {other.status}."
+    return f"It waits for {name}, which is {other.status.replace('_', ' ')}."
 
 
 def _of_lane(lane: Lane, able: int | None) -> list[WaitingReason]:
