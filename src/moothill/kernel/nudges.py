@@ -53,7 +53,7 @@ class Nudges:
         key_listeners: told that keys or tenants changed, here or in another process.
         on_wait: called when somebody begins to wait; starts listening to other processes.
         longest_wait: seconds after which who waits looks by itself.
-        is_over: this process is about to end; who waits should answer with what there is.
+        is_over: what answers here is about to end; who waits should answer with what there is.
     """
 
     def __init__(self, coalesce: float = COALESCE_SECONDS, longest_wait: float = LONGEST_WAIT_SECONDS) -> None:
@@ -89,7 +89,7 @@ class Nudges:
             begin()
 
     def end(self) -> None:
-        """Let everybody who waits come to an end, as this process does."""
+        """Let everybody who waits come to an end, as the doors of this process do."""
         self.is_over = True
         self._ring(None)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import moothill
 from moothill import Invalid
+from moothill.doors.up.front import opened
 from moothill.moot import Moot
 from moothill.session import Session
 from moothill.work.tasks import NewTask
@@ -107,9 +108,17 @@ async def test_what_was_handed_out_once_is_not_repeated_under_a_key(moot: Moot) 
 async def test_waiters_end_with_their_server(live: Live, moot_factory: Any) -> None:
     """A server that drains does not wait a minute for those who wait for tasks."""
     call = await waiting(live.moot, wait_seconds=60)
-    live.door.runtime.nudges.end()
+    live.server.should_exit = True
     assert await asyncio.wait_for(call, 5) == []
-    live.door.runtime.nudges.is_over = False
+
+
+async def test_what_waits_in_a_session_waits_on_behind_its_server(live: Live) -> None:
+    """A session that outlives its doors is not over with them."""
+    nudges = live.door.runtime.nudges
+    async with opened(live.moot.session) as server:  # type: ignore[arg-type]
+        server.door.runtime.nudges.end()
+        assert nudges.is_over
+    assert not nudges.is_over
 
 
 async def test_what_a_taker_that_hung_up_was_given_comes_back(live: Live, moot: Moot) -> None:

@@ -411,6 +411,32 @@ async def test_a_worker_takes_no_more_than_it_has_room_for(moot: Moot) -> None:
     assert most == 4
 
 
+async def test_what_ended_is_reported_although_nothing_more_may_be_taken(moot: Moot) -> None:
+    """The agent is suspended in the middle: the claim that travels with a report must not undo the report."""
+    await moot.agents.register(name="Ann", agent_id="ann")
+    worker = worker_on(moot, agent="ann", concurrency=1)
+    done: list[str] = []
+
+    @worker.task()
+    async def anything(task: ClaimedTask) -> None:
+        done.append(task.title)
+        if len(done) == 3:
+            await moot.agents.set_status(agent="ann", status="suspended", reason="a check")
+
+    await moot.tasks.enqueue_many(tasks=[NewTask(title=str(number)) for number in range(6)])
+
+    async def statuses() -> list[str]:
+        return sorted(each.status for each in (await moot.tasks.list()).items)
+
+    async with worker.running():
+
+        async def reported() -> bool:
+            return await statuses() == ["completed"] * 3 + ["pending"] * 3
+
+        await eventually(reported)
+    assert len(done) == 3
+
+
 async def test_a_worker_without_the_right_ends_with_the_error(moot: Moot) -> None:
     secret = (await moot.keys.create(name="reader", scopes=["tasks:read"])).secret
     worker = worker_on(moot.with_key(secret))

@@ -62,8 +62,12 @@ async def opened(session: Session, certfile: Path | None = None, keyfile: Path |
         configuration.load()
     except (OSError, ssl.SSLError) as error:
         raise BadCertificate(f"The certificate or its key cannot be used: {error.strerror or error}.") from None
-    async with door.open(), _mcp(app, door):
-        yield Server(configuration, door)
+    try:
+        async with door.open(), _mcp(app, door):
+            yield Server(configuration, door)
+    finally:
+        # The session may outlive its doors, and what waits in it waits on.
+        door.runtime.nudges.is_over = False
 
 
 def load_extras() -> None:

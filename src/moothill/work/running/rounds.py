@@ -43,6 +43,7 @@ class Rounds:
             except MoothillError as error:
                 await self._shift.stumble(error, "nothing_claimed")
                 continue
+            self._shift.failures = 0
             if not found and self._until_empty:
                 if not self._shift.held:
                     return self._shift.stop()

@@ -66,6 +66,12 @@ class Shift:
         worker: its functions and numbers.
         moot: the connection.
         threads: how many functions run in threads at once.
+
+    Attributes:
+        tally: what was done.
+        is_over: whether it has ended.
+        sites: the tenants that it works in; None: that of the connection.
+        failures: calls in a row that failed and may work later.
     """
 
     def __init__(self, worker: "Worker", moot: "Moot", *, threads: int) -> None:
@@ -86,7 +92,7 @@ class Shift:
         self._working = 0
         self._reserved = 0
         self._plenty = False
-        self._failures = 0
+        self.failures = 0
 
     @property
     def is_stopping(self) -> bool:
@@ -264,9 +270,12 @@ class Shift:
                 end.again = True
             site.outbox[:0] = ends
             self._has_ends.set()
-            await self.stumble(error, "ends_not_reported")
+            # What keeps us from taking more is no reason to keep ends back; the claimer finds out by itself.
+            self._plenty = False
+            if not free or error.retryable:
+                await self.stumble(error, "ends_not_reported")
         else:
-            self._failures = 0
+            self.failures = 0
             if free:
                 self.found(len(taken), free)
 
@@ -305,8 +314,8 @@ class Shift:
         """
         if error.kind in _FATAL:
             raise error
-        self._failures += 1
-        pause = backoff(self._failures, random.random(), base=0.2, most=15)  # noqa: S311  # jitter, no secret
+        self.failures += 1
+        pause = backoff(self.failures, random.random(), base=0.2, most=15)  # noqa: S311  # jitter, no secret
         _log.warning(what, extra={"code": error.code, "error": error.message, "seconds": round(pause, 2)})
         # Who is stopping tries again soon, or not at all.
         await asyncio.sleep(min(pause, 0.5) if self.is_stopping else pause)
