@@ -89,11 +89,13 @@ create table moothill.task_lanes (
   capability text,
   agent_type text,
   agent_id uuid,
+  is_open boolean not null default true,
   used_at timestamptz not null default now(),
   constraint task_lanes_pkey primary key (tenant_id, id)
 );
 select mt.distribute('moothill.task_lanes');
 create index task_lanes_queue_idx on moothill.task_lanes (tenant_id, queue, group_name);
+create index task_lanes_open_idx on moothill.task_lanes (tenant_id, id) where is_open;
 select mt.protect('moothill.task_lanes');
 grant select, insert, update, delete on moothill.task_lanes to moothill_app;
 grant select on moothill.task_lanes to moothill_readonly, moothill_auditor;
@@ -106,7 +108,8 @@ comment on column moothill.task_lanes.skills is 'Skills that an agent needs: [{"
 comment on column moothill.task_lanes.capability is 'Canonical name of a capability that it needs.';
 comment on column moothill.task_lanes.agent_type is 'The type that it has to be of.';
 comment on column moothill.task_lanes.agent_id is 'The agent to whom alone they are given.';
-comment on column moothill.task_lanes.used_at is 'When a task was last added, to the hour; one that is empty for a day goes.';
+comment on column moothill.task_lanes.is_open is 'Whether a claim looks at it; one that was not used for a day and holds nothing is closed, until it is used again.';
+comment on column moothill.task_lanes.used_at is 'When a task was last added, to the hour.';
 
 -- ------------------------------------------------------------------ tasks
 
@@ -616,7 +619,7 @@ begin
       from moothill.task_lanes l
       left join moothill.task_queues u on u.tenant_id = tenant and u.name = l.queue
       left join moothill.task_groups g on g.tenant_id = tenant and g.queue = l.queue and g.name = l.group_name
-      where l.tenant_id = tenant and (wanted is null or l.queue = any(wanted)) and u.paused_at is null
+      where l.tenant_id = tenant and l.is_open and (wanted is null or l.queue = any(wanted)) and u.paused_at is null
         and (l.agent_id is null or l.agent_id = agent)
         and (l.agent_type is null or exists (
               select from moothill.agents a where a.tenant_id = tenant and a.id = agent and a.type = l.agent_type))

@@ -345,7 +345,10 @@ async def test_old_ends_are_put_away_once(moot: Moot, admin: psycopg.AsyncConnec
         "update moothill.task_outcomes set ended_at = now() - interval '91 days' where id = any(%s)",
         [[one.id, three.id]],
     )
-    assert [await by_time(moot, "archive") for _ in range(2)] == ["1 archived", "0 archived"]
+    assert [await by_time(moot, "archive") for _ in range(2)] == [
+        "1 archived, 0 lanes closed",
+        "0 archived, 0 lanes closed",
+    ]
     assert [each.title for each in (await moot.tasks.list(filter={"status": "archived"})).items] == ["one"]  # type: ignore[arg-type]
     later = datetime.now(UTC) + timedelta(days=1)
     assert (await moot.tasks.get(task=str(one.id))).archived_at < later  # type: ignore[operator]

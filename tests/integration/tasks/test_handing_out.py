@@ -3,8 +3,10 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from moothill.kernel.errors import Forbidden, NotFound
@@ -12,7 +14,7 @@ from moothill.moot import Moot
 from moothill.work.tasks import NewTask, Requirements, TaskDetails
 from moothill.work.tasks.claiming import AgentIsSuspended
 from moothill.work.tasks.models import SkillNeed, TaskRecord
-from tests.integration.tasks.work import add, agent, finish, status, take
+from tests.integration.tasks.work import add, agent, by_time, finish, status, take
 
 
 async def test_the_most_urgent_come_first_and_of_those_the_oldest(moot: Moot) -> None:
@@ -205,3 +207,22 @@ async def test_one_worker_row_keeps_all_that_it_holds(moot: Moot) -> None:
         attempts=[{"task": each.id, "token": each.token} for each in mine],  # type: ignore[misc]
     )
     assert [each.held for each in kept] == [True, True]
+
+
+async def test_a_lane_that_nobody_uses_is_passed_over_until_it_is_used(
+    moot: Moot, admin: psycopg.AsyncConnection[Any]
+) -> None:
+    """Closed only when it holds nothing; what is added, redriven or assigned opens it again."""
+    await agent(moot, "ann")
+    (kept,) = await add(moot, "kept")
+    (gone,) = await add(moot, "gone", queue="other")
+    await moot.tasks.cancel(task=str(gone), reason="no")
+    lanes = "where id in (select lane_id from moothill.tasks where id = any(%s))"
+    old = f"update moothill.task_lanes set used_at = now() - interval '2 days' {lanes}"
+    await admin.execute(old.encode(), [[kept, gone]])
+    assert await by_time(moot, "archive") == "0 archived, 1 lanes closed"
+    await moot.tasks.redrive(tasks=[str(gone)])
+    assert {each.title for each in await take(moot)} == {"kept", "gone"}
+    await admin.execute(f"update moothill.task_lanes set is_open = false {lanes}".encode(), [[gone]])
+    await add(moot, "again", queue="other")
+    assert [each.title for each in await take(moot)] == ["again"]

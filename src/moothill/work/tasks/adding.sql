@@ -50,8 +50,8 @@ with given as (
     id uuid, queue text, group_name text, skills jsonb, capability text, agent_type text, agent_id uuid)
   where o.id = %(tenant)s
   order by n.id
-  on conflict (tenant_id, id) do update set used_at = excluded.used_at
-  where task_lanes.used_at < excluded.used_at - interval '1 hour'
+  on conflict (tenant_id, id) do update set used_at = excluded.used_at, is_open = true
+  where task_lanes.used_at < excluded.used_at - interval '1 hour' or not task_lanes.is_open
 ), made as (
   insert into tasks (tenant_id, id, task_id, title, description, kind, queue, group_name, lane_id, priority, risk_tier,
                      execution_mode, complexity, payload, requirements, constraints, budget_files, budget_lines,

@@ -71,6 +71,7 @@ class Sql(Queries):
     assign: Maybe[UUID]
     update: Maybe[int]
     remove: Maybe[UUID]
+    close_lanes: Many[_Id]
     archive: Many[_Id]
 
 

@@ -83,6 +83,11 @@ with gone as (
   where o.tenant_id = %(tenant)s and o.id = any(%(ids)s::uuid[]) and o.status in ('failed', 'cancelled')
     and o.archived_at is null
   returning o.id, o.attempt, o.agent_id
+), opened as (
+  update task_lanes l
+  set used_at = now(), is_open = true
+  where l.tenant_id = %(tenant)s and l.id in (
+    select t.lane_id from gone g join tasks t on t.tenant_id = %(tenant)s and t.id = g.id)
 )
 insert into task_queue (tenant_id, id, state, lane_id, priority, rank, attempt, agent_id, blockers, has_parents,
                         has_dependents, has_answers, deadline, timeout_seconds)
@@ -120,7 +125,7 @@ with lane as (
   cross join jsonb_to_record(%(lane)s::jsonb) as n (
     id uuid, queue text, group_name text, skills jsonb, capability text, agent_type text, agent_id uuid)
   where o.id = %(tenant)s
-  on conflict (tenant_id, id) do update set used_at = excluded.used_at
+  on conflict (tenant_id, id) do update set used_at = excluded.used_at, is_open = true
 ), moved as (
   update task_queue q
   set lane_id = %(lane_id)s
@@ -191,6 +196,15 @@ set deleted_at = now(), updated_at = now(), version = t.version + 1
 where t.tenant_id = %(tenant)s and t.id = %(id)s and t.deleted_at is null
   and exists (select from task_outcomes o where o.tenant_id = %(tenant)s and o.id = %(id)s)
 returning t.id;
+
+-- name: close_lanes
+-- Pass over lanes that were not used for a day and hold nothing; how many they are.
+-- returns: many
+update task_lanes l
+set is_open = false
+where l.tenant_id = %(tenant)s and l.is_open and l.used_at < now() - interval '1 day'
+  and not exists (select from task_queue q where q.tenant_id = %(tenant)s and q.lane_id = l.id)
+returning l.id;
 
 -- name: archive
 -- Put away tasks that ended before a time, some at once; those that were archived are not touched again.
