@@ -66,7 +66,7 @@ def _cases(operation: Operation[Any, Any]) -> Iterator[Case]:
 
 
 # Parameters that take any JSON object.
-_FREE = {"answer", "payload", "result"}
+_FREE = {"answer", "metadata", "payload", "result"}
 
 
 def _bad_arguments(operation: Operation[Any, Any], example: Mapping[str, Any]) -> Iterator[Case]:

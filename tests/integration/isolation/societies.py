@@ -334,6 +334,7 @@ async def _work(moot: Moot, marker: str, agent: str = "ada") -> UUID:
     task = await moot.tasks.enqueue(title=f"Hold {marker}", queue=f"held {marker}", depends_on=parents)
     for _ in range(2):
         (held,) = await moot.tasks.claim(agent=agent, queues=[task.queue])
+        await moot.tasks.progress(task=held.id, token=held.token, phase=marker, percentage=Decimal(40), message=marker)
         if held.attempt == 1:
             for name in ("fetch", marker):
                 await moot.tasks.record_step(task=held.id, token=held.token, name=name, result={"said": marker})

@@ -84,6 +84,7 @@ SEALED: Mapping[str, SealedTable] = {
             order={"task_id": "uuid", "name": "text"},
             unreadable="error",
         ),
+        SealedTable("task_progress", {"message": "text", "metadata": "json"}, bound=("id",)),
         SealedTable("events", {"payload": "json", "changes": "json"}, bound=("id",), is_log=True),
     )
 }

@@ -12,6 +12,7 @@ from .models import (
     Task,
     TaskDetails,
 )
+from .progressing import NewProgress
 from .service import Tasks
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Completion",
     "Failure",
     "KeptAttempt",
+    "NewProgress",
     "NewTask",
     "Requirements",
     "Task",

@@ -27,6 +27,10 @@ class TaskStepsFull(Conflict):
     """The task has as many steps as a task may have; record what follows in one of them."""
 
 
+class ProgressWentBack(Conflict):
+    """The phase was further already, and within an attempt none goes back; name another phase for other work."""
+
+
 class DependencyCycle(Invalid):
     """These tasks would wait for each other in a circle, so that none of them could ever begin."""
 

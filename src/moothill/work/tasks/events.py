@@ -41,6 +41,12 @@ class TaskStepRecorded(EventPayload, kind="tasks.step_recorded"):
     attempt: int = Field(description="Number of the attempt that did it.")
 
 
+class TasksProgressed(EventPayload, kind="tasks.progressed"):
+    """Holders said how far they are."""
+
+    count: int = Field(description="How many reports.")
+
+
 class TasksCompleted(EventPayload, kind="tasks.completed"):
     """Tasks were completed."""
 

@@ -14,7 +14,20 @@ from ...kernel.identifiers import NOBODY
 from ...kernel.paging import Cursor, PageSize, decode_cursor
 from ...kernel.texts import AgentReference, canonical
 from ...registry.agents.lookup import find_agent
-from . import adding, claiming, ending, linking, loading, moving, polling, rules, stepping, waiting, workers
+from . import (
+    adding,
+    claiming,
+    ending,
+    linking,
+    loading,
+    moving,
+    polling,
+    progressing,
+    rules,
+    stepping,
+    waiting,
+    workers,
+)
 from .events import TasksArchived, TasksLost
 from .lookup import find_task
 from .models import QueueName, QueueSummary, Task, TaskAttempt, TaskFilter, TaskReference, TaskSummary, Throughput
@@ -79,6 +92,10 @@ class Tasks(Service, group="tasks"):
     tenants = workers.tenants
     record_step = stepping.record_step
     steps = stepping.steps
+    progress = progressing.progress
+    progress_many = progressing.progress_many
+    progress_of = progressing.progress_of
+    phases = progressing.phases
     complete = ending.complete
     complete_many = ending.complete_many
     fail = ending.fail
