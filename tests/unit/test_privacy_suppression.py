@@ -50,6 +50,7 @@ def follows(table: Mapping[Place, int], hiding: set[Place]) -> set[Place]:
 @given(counts, ks)
 @example({("a", "x"): 3}, 5)
 @example({("a", "x"): 3, ("b", "x"): 9, ("b", "y"): 9, ("a", "y"): 9}, 5)
+@example({("a", "x"): 1, ("a", "z"): 3, ("b", "x"): 1, ("b", "y"): 3, ("c", "z"): 1}, 3)
 def test_no_small_group_is_told_or_follows_from_what_is_told(table: dict[tuple[str, str], int], k: int) -> None:
     whole = with_sums(table)
     hiding = hidden(whole, k)

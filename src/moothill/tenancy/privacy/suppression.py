@@ -38,12 +38,17 @@ def hidden(table: Table, k: int) -> set[Place]:
     Nothing but the table decides, so the same table is always told alike. Zeros are told.
     """
     found = small(table, k)
-    while more := {
-        *_beside(table, complements(table, found, k), found),
-        *_beside(table, _lines(differences(found)), found),
-    }:
+    while True:
+        bridges = differences(found)
+        more = {
+            *_beside(table, complements(table, found, k), found),
+            *_beside(table, _lines(bridges), found),
+        }
+        # Where nothing is told any more in the lines of a number that follows, another way round is hidden elsewhere.
+        more = more or set(_across(table, bridges, found))
+        if not more:
+            return found
         found |= more
-    return found
 
 
 def small(table: Table, k: int) -> set[Place]:
@@ -110,6 +115,26 @@ def _beside(table: Table, lines: Iterable[tuple[int, Line]], hiding: set[Place])
                 told[line].append(place)
     for line, places in told.items():
         yield min(places, key=lambda place: (place == _end(line), table[place], _order(place)))
+
+
+def _across(table: Table, bridges: Iterable[Place], hiding: set[Place]) -> Iterator[Place]:
+    """The smallest told number that joins what each bridge joins.
+
+    There is one: with everything hidden, each number that counts somebody stands on a round of four with its sums.
+    """
+    told = [place for place, count in table.items() if count and place not in hiding]
+    for bridge in bridges:
+        side: set[tuple[int, Line]] = {(0, bridge[0])}
+        rest = hiding - {bridge}
+        while more := {
+            node
+            for row, column in rest
+            for node, other in (((0, row), (1, column)), ((1, column), (0, row)))
+            if other in side and node not in side
+        }:
+            side |= more
+        joining = [place for place in told if ((0, place[0]) in side) != ((1, place[1]) in side)]
+        yield min(joining, key=lambda place: (TOTAL in place, table[place], _order(place)))
 
 
 def _lines(places: Iterable[Place]) -> set[tuple[int, Line]]:
