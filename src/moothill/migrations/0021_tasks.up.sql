@@ -959,7 +959,8 @@ begin
          jsonb_agg(jsonb_build_object('id', e.id, 'token', e.token)) filter (where not e.is_late)
   into found_, silent
   from (select q.id, q.token,
-               coalesce(q.deadline <= moment, false)
+               -- With a worker, whose heartbeats are its lease, an attempt expires by its time limit alone.
+               q.worker_id is not null or coalesce(q.deadline <= moment, false)
                or coalesce(q.claimed_at + make_interval(secs => q.timeout_seconds) <= moment, false) as is_late
         from moothill.task_queue q
         where q.tenant_id = tenant and q.alarm_at <= moment and q.state in ('assigned', 'in_progress')
