@@ -254,7 +254,8 @@ create table moothill.task_queue (
   due_at timestamptz,
   deadline timestamptz,
   expires_at timestamptz,
-  alarm_at timestamptz generated always as (least(due_at, deadline, expires_at)) stored,
+  alarm_at timestamptz generated always as (
+    least(case when state in ('scheduled', 'retry') then due_at end, deadline, expires_at)) stored,
   timeout_seconds integer,
   cancel_asked_at timestamptz,
   note text constraint task_queue_note_check check (length(note) <= 2000),
@@ -607,12 +608,12 @@ begin
   for lane in
     with open as materialized (
       select l.id, l.queue, l.group_name, coalesce(g.weight, 1) as weight,
-             g.max_running is not null as has_slots, g.rate_limit, g.rate_seconds,
+             g.max_running is not null as has_slots, g.max_running, g.rate_limit, g.rate_seconds,
              least(most,
                    case when g.max_running is not null then
                      (select count(*) from moothill.task_slots s
                       where s.tenant_id = tenant and s.queue = l.queue and s.group_name = l.group_name
-                        and s.task_id is null) end,
+                        and s.number <= g.max_running and s.task_id is null) end,
                    case when g.rate_limit is not null then
                      floor(least(g.rate_limit, g.tokens + extract(epoch from moment - g.filled_at) * g.rate_limit
                                                           / g.rate_seconds)) end)::integer as room
@@ -662,6 +663,7 @@ begin
     from open o
     left join chosen c on c.lane = o.id
     where o.room > 0 and (c.share is not null or (select yes from alone))
+    order by o.queue, o.group_name, o.id
   loop
     share := lane.share;
     if lane.rate_limit is not null then
@@ -676,6 +678,7 @@ begin
       numbers := array(
         select s.number from moothill.task_slots s
         where s.tenant_id = tenant and s.queue = lane.queue and s.group_name = lane.group_name and s.task_id is null
+          and s.number <= lane.max_running
         order by s.number limit share for update skip locked);
       share := least(share, cardinality(numbers));
     end if;
@@ -693,6 +696,7 @@ begin
           started_at = case when begins then moment end,
           expires_at = least(case when worker is null then moment + make_interval(secs => lease) end,
                              moment + make_interval(secs => q.timeout_seconds)),
+          due_at = null,
           note = null,
           entered_at = null
       where q.tenant_id = tenant and q.id = any(array(
@@ -833,7 +837,7 @@ begin
   ), judged as materialized (
     select h.*, h.failures + (how in ('failed', 'lost', 'timed_out'))::integer as failed,
            case
-             when how = 'cancelled' or h.cancel_asked_at is not null and how <> 'waiting' then 'cancelled'
+             when how = 'cancelled' or h.cancel_asked_at is not null then 'cancelled'
              when how = 'waiting' then 'waiting'
              when h.deadline <= moment then 'failed'
              when how = 'released' then case when h.retry_seconds > 0 then 'scheduled' else 'pending' end
@@ -872,7 +876,8 @@ begin
                                         claimed_at, started_at, ended_at, reason)
     select tenant, j.id, j.next, j.next = 'failed', j.attempt, j.failed, j.token, j.agent_id, j.worker_id, j.claimed_at,
            j.started_at, moment,
-           case when j.next = 'cancelled' then j.note when j.deadline <= moment then 'The deadline passed.' else j.told end
+           case when j.next = 'cancelled' then coalesce(case when how = 'cancelled' then j.told end, j.note)
+                when j.deadline <= moment then 'The deadline passed.' else j.told end
     from judged j
     where j.next in ('failed', 'cancelled')
   )
@@ -962,7 +967,8 @@ begin
          jsonb_agg(jsonb_build_object('id', e.id, 'token', e.token)) filter (where not e.is_late)
   into found_, silent
   from (select q.id, q.token,
-               coalesce(q.deadline <= moment, false)
+               -- With a worker, whose heartbeats are its lease, an attempt expires by its time limit alone.
+               q.worker_id is not null or coalesce(q.deadline <= moment, false)
                or coalesce(q.claimed_at + make_interval(secs => q.timeout_seconds) <= moment, false) as is_late
         from moothill.task_queue q
         where q.tenant_id = tenant and q.alarm_at <= moment and q.state in ('assigned', 'in_progress')
@@ -1019,6 +1025,8 @@ begin
   if stands is null or stands in ('assigned', 'in_progress', 'waiting') then
     return coalesce(stands, 'ended');
   end if;
+  -- Who puts the parent back in its queue meanwhile waits, and then sees who depends on it.
+  perform from moothill.tasks t where t.tenant_id = tenant and t.id = parent for key share;
   update moothill.task_queue q set has_dependents = true where q.tenant_id = tenant and q.id = parent;
   if not found then
     select o.status into ended from moothill.task_outcomes o where o.tenant_id = tenant and o.id = parent;

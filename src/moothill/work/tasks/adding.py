@@ -14,7 +14,7 @@ from ...kernel.events import dumps
 from ...kernel.identifiers import uuid7
 from ...kernel.operation import operation
 from ...kernel.service import Service
-from ...kernel.texts import JsonObject, Label, Line, LongName, canonical, id_of
+from ...kernel.texts import JsonObject, Label, LongName, canonical, id_of
 from ...registry.agents.errors import AgentIsDeactivated
 from ...registry.agents.lookup import unknown_agent
 from ...registry.agents.rules import canonical_skill
@@ -26,6 +26,7 @@ from .models import (
     MOST_TASKS,
     EnqueueReport,
     NewTask,
+    OwnKey,
     Priority,
     QueueName,
     Requirements,
@@ -118,7 +119,7 @@ async def enqueue(
     payload: Annotated[JsonObject | None, Field(description="What its holder works on.")] = None,
     priority: Annotated[Priority, Field(description="How urgent it is.")] = "normal",
     queue: QueueName = "default",
-    task_id: Annotated[Line | None, Field(description="Your own key for it, unique in the tenant.")] = None,
+    task_id: Annotated[OwnKey | None, Field(description="Your own key for it, unique in the tenant.")] = None,
     depends_on: Waits | None = None,
     details: Annotated[TaskDetails | None, Field(description="What else there is to say.")] = None,
 ) -> Task:
@@ -139,7 +140,7 @@ async def enqueue(
         **(details or TaskDetails()).model_dump(),
     )
     added = await add_tasks([new])
-    return await find_task(str(added.ids[0]), by_id=True)
+    return await find_task(str(added.ids[0]))
 
 
 @operation(
@@ -326,7 +327,8 @@ async def _others(references: Sequence[str]) -> dict[str, UUID]:
         return {}
     ids = {each: id for each in wanted if (id := id_of(each)) is not None}
     rows = await sql.find(references=wanted, named=list(ids), ids=list(ids.values()))
-    found = {row.reference: row.id for row in reversed(rows) if row.deleted_at is None}
+    # An id goes before a key that is written alike.
+    found = {row.reference: row.id for row in rows if row.deleted_at is None}
     missing = [each for each in wanted if each not in found]
     if missing:
         raise DependencyNotFound(

@@ -49,6 +49,9 @@ with given as (
   cross join jsonb_to_recordset(%(lanes)s::jsonb) as n (
     id uuid, queue text, group_name text, skills jsonb, capability text, agent_type text, agent_id uuid)
   where o.id = %(tenant)s
+    -- A lane that is in use is not even touched: who adds to it in a long transaction would keep all others waiting.
+    and not exists (select from task_lanes l where l.tenant_id = %(tenant)s and l.id = n.id and l.is_open
+                      and l.used_at >= now() - interval '1 hour')
   order by n.id
   on conflict (tenant_id, id) do update set used_at = excluded.used_at, is_open = true
   where task_lanes.used_at < excluded.used_at - interval '1 hour' or not task_lanes.is_open

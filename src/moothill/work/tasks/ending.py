@@ -272,7 +272,7 @@ async def answer(
     if woken is None:
         refuse_state(found, "answered", "only a task that waits takes an answer.")
     context().record(TaskAnswered(signal=None, count=1), subject=found.id)
-    return await find_task(str(found.id), by_id=True)
+    return await find_task(str(found.id))
 
 
 @operation(

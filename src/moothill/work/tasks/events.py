@@ -1,4 +1,7 @@
-"""What happened to tasks. A call that touches several writes one event that names them all."""
+"""What happened to tasks. A call that touches several writes one event that names them all.
+
+What ends work is written although the quota of events is used up: it was done, and would be done again.
+"""
 
 from uuid import UUID
 
@@ -34,7 +37,7 @@ class TasksBegun(EventPayload, kind="tasks.begun"):
     attempt: int = Field(description="Number of the attempt.")
 
 
-class TaskStepRecorded(EventPayload, kind="tasks.step_recorded"):
+class TaskStepRecorded(EventPayload, kind="tasks.step_recorded", beyond_quota=True):
     """The holder of a task did a step of it for good."""
 
     name: str = Field(description="What was done.")
@@ -47,13 +50,13 @@ class TasksProgressed(EventPayload, kind="tasks.progressed"):
     count: int = Field(description="How many reports.")
 
 
-class TasksCompleted(EventPayload, kind="tasks.completed"):
+class TasksCompleted(EventPayload, kind="tasks.completed", beyond_quota=True):
     """Tasks were completed."""
 
     count: int = Field(description="How many.")
 
 
-class TasksFailed(EventPayload, kind="tasks.failed"):
+class TasksFailed(EventPayload, kind="tasks.failed", beyond_quota=True):
     """Attempts failed; some of their tasks with them."""
 
     count: int = Field(description="How many attempts.")
@@ -68,7 +71,7 @@ class TasksLost(EventPayload, kind="tasks.lost"):
     overdue: int = Field(description="Deadlines that passed.")
 
 
-class TasksReleased(EventPayload, kind="tasks.released"):
+class TasksReleased(EventPayload, kind="tasks.released", beyond_quota=True):
     """Tasks were handed back."""
 
     count: int = Field(description="How many.")
@@ -81,7 +84,7 @@ class TaskRevoked(EventPayload, kind="tasks.revoked"):
     agent: UUID | None = Field(description="The agent that held it.")
 
 
-class TaskWaits(EventPayload, kind="tasks.waits"):
+class TaskWaits(EventPayload, kind="tasks.waits", beyond_quota=True):
     """A task waits for an answer or a signal."""
 
     signal: str | None = Field(description="The signal; null: an answer to the task itself.")

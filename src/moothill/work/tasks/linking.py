@@ -36,6 +36,10 @@ class TaskGraph(BaseModel):
     complete: bool = Field(description="Whether these are all that are so near.")
 
 
+class _Id(BaseModel):
+    id: UUID
+
+
 class Sql(Queries):
     """Statements about dependencies."""
 
@@ -44,7 +48,8 @@ class Sql(Queries):
 
     depend: One[str]
     dependencies: Many[TaskDependency]
-    around: Many[TaskSummary]
+    beside: Many[_Id]
+    these: Many[TaskSummary]
     edges: Many[TaskEdge]
 
 
@@ -77,7 +82,7 @@ async def depend(
         refuse_state(child, "made to wait", "only one that nobody holds can be.")
     if went == "added":
         context().record(TaskDepends(depends_on=parent.id, type=type), subject=child.id)
-    return await find_task(str(child.id), by_id=True)
+    return await find_task(str(child.id))
 
 
 @operation(effect="read", scope="tasks:read", example={"task": "refund-endpoint-review"})
@@ -114,7 +119,13 @@ async def graph(
 ) -> TaskGraph:
     """The tasks around one: what it waits for, what waits for it, and so on."""
     found = await find_task(task)
-    tasks = await sql.around(id=found.id, steps=steps, most=limit + 1)
-    kept = tasks[:limit]
-    edges = await sql.edges(ids=[each.id for each in kept])
-    return TaskGraph(tasks=kept, edges=edges, complete=len(tasks) <= limit)
+    known = frontier = [found.id]
+    for _ in range(steps):
+        # Each task once, whatever the number of ways to it.
+        frontier = [each.id for each in await sql.beside(ids=frontier, known=known, most=limit + 1 - len(known))]
+        known = [*known, *frontier]
+        if not frontier or len(known) > limit:
+            break
+    kept = known[:limit]
+    tasks = await sql.these(ids=kept)
+    return TaskGraph(tasks=tasks, edges=await sql.edges(ids=kept), complete=len(known) <= limit)

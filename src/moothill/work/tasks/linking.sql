@@ -20,30 +20,29 @@ where d.other > %(after)s::uuid
 order by d.other
 limit %(size)s;
 
--- name: around
--- The tasks around one along dependencies, both ways, so many steps far.
+-- name: beside
+-- The tasks one step from these along dependencies, both ways, that are not known yet.
 -- returns: many
-with recursive near (id, step) as (
-  select %(id)s::uuid, 0
-  union
-  select e.id, n.step + 1
-  from near n
-  cross join lateral (
-    (select d.depends_on as id from task_dependencies d
-     where d.tenant_id = %(tenant)s and d.task_id = n.id limit %(most)s)
-    union all
-    (select d.task_id from task_dependencies d
-     where d.tenant_id = %(tenant)s and d.depends_on = n.id limit %(most)s)
-  ) e
-  where n.step < %(steps)s::integer
-), kept as (
-  select n.id, min(n.step) as step from near n group by n.id order by 2, 1 limit %(most)s
-)
+select distinct e.id
+from (
+  select d.depends_on as id from task_dependencies d
+  where d.tenant_id = %(tenant)s and d.task_id = any(%(ids)s::uuid[])
+  union all
+  select d.task_id from task_dependencies d
+  where d.tenant_id = %(tenant)s and d.depends_on = any(%(ids)s::uuid[])
+) e
+where e.id <> all(%(known)s::uuid[])
+order by e.id
+limit %(most)s;
+
+-- name: these
+-- Tasks, in the order given.
+-- returns: many
 select {summary}
-from kept k
+from unnest(%(ids)s::uuid[]) with ordinality as k (id, place)
 join tasks t on t.tenant_id = %(tenant)s and t.id = k.id
 {standing}
-order by k.step, t.id;
+order by k.place;
 
 -- name: edges
 -- The dependencies among these tasks.

@@ -49,19 +49,14 @@ class Sql(Queries):
 sql = Sql()
 
 
-async def find_task(reference: str, *, by_id: bool = False) -> Task:
-    """The task of an id or of a key of the caller's own; a key goes before an id that is written alike.
+async def find_task(reference: str) -> Task:
+    """The task of an id or of a key of the caller's own; what has the form of an id is one.
 
     Raises:
         TaskNotFound: there is none in this tenant; the message has a near match.
     """
-    found = None if by_id else await sql.by_key(key=reference)
     identifier = id_of(reference)
-    if found is None and identifier is not None:
-        call = context()
-        if call.transaction is not None and not by_id:
-            call.transaction.follow_up()
-        found = await sql.by_id(id=identifier)
+    found = await sql.by_key(key=reference) if identifier is None else await sql.by_id(id=identifier)
     if found is None:
         raise await unknown_task(reference)
     return found

@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ...kernel.errors import near_match
-from ...kernel.texts import AgentReference, JsonObject, Label, Line, LongName, Moment, Prose, Share
+from ...kernel.texts import AgentReference, JsonObject, Label, Line, LongName, Moment, Prose, Share, id_of
 
 Status = Literal[
     "pending",
@@ -56,6 +56,15 @@ Result = Annotated[JsonObject | None, Field(description="What came out of it, at
 Quality = Annotated[Share | None, Field(description="How good the result is, 0 to 1.")]
 Used = Annotated[int, Field(ge=0, le=2_147_483_647)]
 ErrorText = Annotated[Prose, Field(min_length=1, description="What went wrong, for people.")]
+
+
+def _no_id(value: str) -> str:
+    if id_of(value) is not None:
+        raise ValueError("has the form of an id, and would be taken for that task; choose another")
+    return value
+
+
+OwnKey = Annotated[Line, AfterValidator(_no_id)]
 
 
 class _Frozen(BaseModel):
@@ -154,7 +163,7 @@ class NewTask(TaskDetails):
     payload: JsonObject = Field(default_factory=dict, description="What its holder works on.")
     priority: Priority = Field("normal", description="How urgent it is.")
     queue: QueueName = "default"
-    task_id: Line | None = Field(None, description="Your own key for it, unique in the tenant.")
+    task_id: OwnKey | None = Field(None, description="Your own key for it, unique in the tenant.")
     depends_on: Waits = Field(default_factory=list)
     dependencies: Dependencies = Field(default_factory=list)
     name: Label | None = Field(None, description="Its name within this call, for `depends_on` of others.")

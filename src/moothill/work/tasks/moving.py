@@ -67,6 +67,7 @@ class Sql(Queries):
     parents_of: Many[_Id]
     hold_parents: Many[_Id]
     redrive: Many[_Id]
+    hold: Many[_Id]
     dead_letters: Many[_Id]
     assign: Maybe[UUID]
     update: Maybe[int]
@@ -83,6 +84,7 @@ class CancelReport(BaseModel):
 
     cancelled: list[UUID] = Field(description="Tasks that ended.")
     asked: list[UUID] = Field(description="Tasks whose holders were asked to stop; they end when these report.")
+    complete: bool = Field(True, description="Whether that is all; else call again: one call goes over 10,000 tasks.")
 
 
 @operation(effect="write", scope="tasks:write", example={"task": "licence-audit", "reason": "not wanted any more"})
@@ -120,7 +122,7 @@ async def cancel(
         subject=touched[0] if len(touched) == 1 else None,
         subjects=touched if len(touched) > 1 else (),
     )
-    return CancelReport(cancelled=done, asked=asked)
+    return CancelReport(cancelled=done, asked=asked, complete=len(ids) < _MOST_CANCELLED)
 
 
 @operation(effect="write", scope="tasks:write", example={"task": "licence-audit", "reason": "wait for the new rules"})
@@ -135,7 +137,7 @@ async def pause(self: Service, *, task: TaskReference, reason: Reason) -> Task:
     if was is None:
         refuse_state(found, "paused", "`tasks.revoke` takes one from its holder.")
     context().record(TaskPaused(was=was), subject=found.id)
-    return await find_task(str(found.id), by_id=True)
+    return await find_task(str(found.id))
 
 
 @operation(effect="write", scope="tasks:write", example={"task": "parser-profile"})
@@ -150,7 +152,7 @@ async def resume(self: Service, *, task: TaskReference) -> Task:
     if now is None:
         refuse_state(found, "resumed", "only one that is paused can be.")
     context().record(TaskResumed(now=now), subject=found.id)
-    return await find_task(str(found.id), by_id=True)
+    return await find_task(str(found.id))
 
 
 @operation(effect="write", scope="tasks:write", example={"task": "refund-endpoint", "reason": "its holder is stuck"})
@@ -165,7 +167,7 @@ async def revoke(self: Service, *, task: TaskReference, reason: Reason) -> Task:
     if not taken.tasks:
         refuse_state(found, "taken from its holder", "it has none.")
     context().record(TaskRevoked(attempt=found.attempt, agent=found.agent_id), subject=found.id)
-    return await find_task(str(found.id), by_id=True)
+    return await find_task(str(found.id))
 
 
 @operation(effect="write", scope="tasks:write", example={"tasks": ["supplier-table-cleaning"]})
@@ -199,6 +201,7 @@ async def redrive(
     if not ids:
         return []
     parents = [each.id for each in await sql.parents_of(ids=ids)]
+    await sql.hold(ids=[*ids, *parents])
     if parents:
         # A statement of its own: what is counted next is what holds as long as they are held.
         await sql.hold_parents(ids=parents)
@@ -242,7 +245,7 @@ async def assign(
     if moved is None:
         refuse_state(found, "given to another", "`tasks.revoke` takes one from its holder.")
     context().record(TaskAssigned(agent=chosen.id if chosen else None), subject=found.id)
-    return await find_task(str(found.id), by_id=True)
+    return await find_task(str(found.id))
 
 
 @operation(
@@ -279,7 +282,7 @@ async def update(
             version=found.version,
         )
     context().record(TaskUpdated(fields=sorted(given), record_version=now), subject=found.id)
-    return await find_task(str(found.id), by_id=True)
+    return await find_task(str(found.id))
 
 
 @operation(effect="destroy", scope="tasks:write", audience="operator", example={"task": "backup-drill"})

@@ -75,6 +75,11 @@ where q.tenant_id = %(tenant)s and q.id = any(%(ids)s::uuid[])
 order by q.id
 for no key update;
 
+-- name: hold
+-- Hold tasks, so that nobody has another wait for them meanwhile: whoever does locks them by the foreign key.
+-- returns: many
+select t.id from tasks t where t.tenant_id = %(tenant)s and t.id = any(%(ids)s::uuid[]) order by t.id for update;
+
 -- name: redrive
 -- Put tasks that failed or were cancelled back in their queue, with all their attempts before them.
 -- returns: many
@@ -82,6 +87,7 @@ with gone as (
   delete from task_outcomes o
   where o.tenant_id = %(tenant)s and o.id = any(%(ids)s::uuid[]) and o.status in ('failed', 'cancelled')
     and o.archived_at is null
+    and exists (select from tasks t where t.tenant_id = %(tenant)s and t.id = o.id and t.deleted_at is null)
   returning o.id, o.attempt, o.agent_id
 ), opened as (
   update task_lanes l
