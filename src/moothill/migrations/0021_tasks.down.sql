@@ -1,5 +1,9 @@
 -- Takes back what the up file did.
 
+delete from moothill.retention_policies where class in ('tasks', 'task_attempts', 'task_answers');
+delete from moothill.retention_classes where name in ('tasks', 'task_attempts', 'task_answers');
+delete from moothill.agent_traces
+where relation in ('task_lanes', 'tasks', 'task_queue', 'task_outcomes', 'task_attempts', 'task_workers', 'task_answers');
 drop function moothill.task_hint(uuid, text[]);
 drop function moothill.task_depend(uuid, uuid, uuid, text);
 drop function moothill.task_sweep(uuid, integer);

@@ -1085,6 +1085,21 @@ group by q.tenant_id, l.queue, q.state, q.priority;
 comment on view moothill.v_task_queue_summary is 'Live tasks by queue, state and priority, with how long they have been there.';
 grant select on moothill.v_task_queue_summary to moothill_app, moothill_readonly, moothill_auditor;
 
+-- Ids of agents stay in the record of what was done; an erasure empties the agent that they name.
+select mt.trace('moothill.task_lanes', 'keep', 35, 'agent_id');
+select mt.trace('moothill.tasks', 'keep', 36, 'created_by', 'assigned_by');
+select mt.trace('moothill.task_queue', 'keep', 37, 'agent_id');
+select mt.trace('moothill.task_outcomes', 'keep', 38, 'agent_id');
+select mt.trace('moothill.task_attempts', 'keep', 39, 'agent_id');
+select mt.trace('moothill.task_workers', 'keep', 40, 'agent_id');
+select mt.trace('moothill.task_answers', 'keep', 41, 'answered_by');
+select mt.retain('tasks', 'moothill.tasks', 'created_at', 'retain', null,
+                 'What there was to do; what ended is put away after 90 days.', 1, '{retain}');
+select mt.retain('task_attempts', 'moothill.task_attempts', 'ended_at', 'retain', null,
+                 'Attempts that did not complete their task, kept with it.', 1, '{retain}');
+select mt.retain('task_answers', 'moothill.task_answers', 'answered_at', 'retain', null,
+                 'What was answered to tasks, kept with them.', 1, '{retain}');
+
 -- ------------------------------------------------------------------ above all tenants
 
 grant select, insert, update, delete on moothill.task_hints to moothill_jobs;

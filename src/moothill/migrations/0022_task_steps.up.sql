@@ -26,3 +26,5 @@ comment on column moothill.task_steps.recorded_at is 'When.';
 
 select mt.seals('moothill.task_steps', '{result}');
 select mt.no_samples('moothill.task_steps', '{result}');
+select mt.retain('task_steps', 'moothill.task_steps', 'recorded_at', 'retain', null,
+                 'Results of steps, kept with their task.', 1, '{retain}');

@@ -53,3 +53,4 @@ as $$
 $$;
 comment on function moothill.task_forget_hints(integer) is 'Takes away hints of tenants that have had nothing to do for an hour.';
 select mt.lend('moothill.task_forget_hints(integer)'::regprocedure, 'moothill_jobs');
+update moothill.agent_traces set columns = '{agent_id,created_by}' where relation = 'task_workers';

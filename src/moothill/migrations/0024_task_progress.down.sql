@@ -1,7 +1,7 @@
 -- Takes back what the up file did.
 
-delete from moothill.retention_policies where class = 'task_progress';
-delete from moothill.retention_classes where name = 'task_progress';
+delete from moothill.retention_policies where class in ('task_progress', 'task_phases');
+delete from moothill.retention_classes where name in ('task_progress', 'task_phases');
 drop table moothill.task_progress;
 drop table moothill.task_phases;
 drop function mt.sealed_task_progress();

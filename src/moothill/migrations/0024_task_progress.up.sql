@@ -61,3 +61,5 @@ comment on column moothill.task_progress.percentage is 'How far the phase was, 0
 comment on column moothill.task_progress.message is 'What its holder said with it.';
 comment on column moothill.task_progress.metadata is 'What else it said.';
 comment on column moothill.task_progress.created_at is 'When.';
+select mt.retain('task_phases', 'moothill.task_phases', 'updated_at', 'retain', null,
+                 'How far each phase of an attempt came, kept with its task.', 1, '{retain}');

@@ -9,6 +9,7 @@ KEPT = {
     "service_accounts": "a few for each tenant; the logs name them",
     "legal_holds": "who held what, and who released it: kept like the reports of erasures",
     "tenant_privacy": "one row for each tenant",
+    "task_graphs": "one row for each tenant",
     "embedding_moves": "goes when the copy that it is for is done",
     "embedding_placements": "one row for each embedding model",
     "search_vocabulary": "the words of what can be found; a sweeper takes out those that nothing holds any more",

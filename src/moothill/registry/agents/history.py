@@ -30,7 +30,7 @@ class Sql(Queries):
 sql = Sql()
 
 
-@operation(effect="read", scope="agents:read", audience="agent", example={"agent": "alderman", "limit": 10})
+@operation(effect="read", scope="agents:read", example={"agent": "alderman", "limit": 10})
 async def activity(self: Service, *, agent: AgentReference, limit: PageSize = 50, cursor: Cursor = None) -> Page[Event]:
     """What happened to an agent and what it did, newest first.
 

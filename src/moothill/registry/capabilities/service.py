@@ -335,7 +335,6 @@ class Capabilities(Service, group="capabilities"):
     @operation(
         effect="read",
         scope="capabilities:read",
-        audience="agent",
         example={"text": "reduce the time a query takes", "limit": 3},
     )
     async def similar(

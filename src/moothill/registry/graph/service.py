@@ -91,7 +91,6 @@ class Graph(Service, group="graph"):
     @operation(
         effect="read",
         scope="graph:read",
-        audience="agent",
         example={"source": "alderman", "target": "quillon", "count": 3},
     )
     async def paths(
@@ -112,7 +111,7 @@ class Graph(Service, group="graph"):
         bounds = Bounds(types, minimum_confidence, direction, 100, 500)
         return await walking.best(await find_agent(source), await find_agent(target), count, hops, bounds)
 
-    @operation(effect="read", scope="graph:read", audience="agent", example={"agent": "alderman"})
+    @operation(effect="read", scope="graph:read", example={"agent": "alderman"})
     async def neighbourhood(
         self,
         *,
@@ -167,7 +166,7 @@ class Graph(Service, group="graph"):
             raise NotAnalysed()
         return found
 
-    @operation(effect="read", scope="graph:read", audience="agent", example={"by": "pagerank", "limit": 5})
+    @operation(effect="read", scope="graph:read", example={"by": "pagerank", "limit": 5})
     async def centrality(
         self,
         *,

@@ -147,7 +147,6 @@ class Search(Service, group="search"):
     @operation(
         effect="read",
         scope="search:read",
-        audience="agent",
         example={"queries": [{"text": "review a contract"}, {"text": '"plan a project" -budget'}]},
     )
     async def find_many(

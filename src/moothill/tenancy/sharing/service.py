@@ -170,9 +170,7 @@ class Sharing(Service, group="sharing"):
 
     # Reading what others share: first the grant, then the read itself as the owner's tenant sees it.
 
-    @operation(
-        effect="read", scope="sharing:read", audience="agent", mode="none", example={"owner": "globex", "limit": 10}
-    )
+    @operation(effect="read", scope="sharing:read", mode="none", example={"owner": "globex", "limit": 10})
     async def agents(self, *, owner: OwnerReference, limit: PageSize = 50, cursor: Cursor = None) -> Page[AgentSummary]:
         """Agents of another tenant that shares them, in the order of their names."""
         grant = await self._in_force(owner, "agents")
@@ -222,7 +220,6 @@ class Sharing(Service, group="sharing"):
     @operation(
         effect="read",
         scope="sharing:read",
-        audience="agent",
         mode="none",
         example={"owner": "globex", "agent": "alderman"},
     )

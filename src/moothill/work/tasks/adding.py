@@ -146,7 +146,6 @@ async def enqueue(
 @operation(
     effect="write",
     scope="tasks:write",
-    audience="agent",
     example={
         "tasks": [
             {"name": "draft", "title": "Draft the announcement"},

@@ -192,7 +192,6 @@ async def _claimer(reference: str | None) -> UUID | None:
 @operation(
     effect="write",
     scope="tasks:work",
-    audience="agent",
     example={"task": "018f0000-0000-7000-8000-000000000000", "token": "018f0000-0000-7000-8000-000000000001"},
 )
 async def begin(self: Service, *, task: Annotated[UUID, Field(description="Id of the task.")], token: Token) -> int:

@@ -109,9 +109,7 @@ async def complete(
     return AttemptReport(task=task, accepted=True, status="completed", why=None)
 
 
-@operation(
-    effect="write", scope="tasks:work", audience="agent", example={"attempts": [{**_SOME, "result": {"pages": 4}}]}
-)
+@operation(effect="write", scope="tasks:work", example={"attempts": [{**_SOME, "result": {"pages": 4}}]})
 async def complete_many(
     self: Service,
     *,
@@ -167,9 +165,7 @@ async def fail(
     return AttemptReport(task=task, accepted=True, status=states[task], why=None)
 
 
-@operation(
-    effect="write", scope="tasks:work", audience="agent", example={"attempts": [{**_SOME, "error": "No answer."}]}
-)
+@operation(effect="write", scope="tasks:work", example={"attempts": [{**_SOME, "error": "No answer."}]})
 async def fail_many(
     self: Service,
     *,
@@ -199,9 +195,7 @@ async def _fail(attempts: Sequence[Failure]) -> dict[UUID, Status]:
     return states
 
 
-@operation(
-    effect="write", scope="tasks:work", audience="agent", example={"attempts": [_SOME], "reason": "shutting down"}
-)
+@operation(effect="write", scope="tasks:work", example={"attempts": [_SOME], "reason": "shutting down"})
 async def release(
     self: Service,
     *,
@@ -253,7 +247,6 @@ async def wait(
 @operation(
     effect="write",
     scope="tasks:answer",
-    audience="agent",
     example={"task": "flaky-import-test", "answer": {"colour": "blue"}},
 )
 async def answer(
@@ -278,7 +271,6 @@ async def answer(
 @operation(
     effect="write",
     scope="tasks:answer",
-    audience="agent",
     example={"signal": "release-approved", "payload": {"by": "Ada"}},
 )
 async def signal(

@@ -161,7 +161,6 @@ async def progress(
 @operation(
     effect="write",
     scope="tasks:work",
-    audience="agent",
     example={"reports": [{**_SOME, "phase": "reading", "percentage": "62.5"}]},
 )
 async def progress_many(
@@ -193,7 +192,7 @@ async def progress_many(
     return told
 
 
-@operation(effect="read", scope="tasks:read", audience="agent", example={"task": "billing-rewrite-plan"})
+@operation(effect="read", scope="tasks:read", example={"task": "billing-rewrite-plan"})
 async def phases(self: Service, *, task: TaskReference) -> Sequence[TaskPhase]:
     """How far a task is: the phases of its attempts, the last attempt and the last begun first; at most 1,000."""
     found = await find_task(task)
@@ -201,7 +200,7 @@ async def phases(self: Service, *, task: TaskReference) -> Sequence[TaskPhase]:
     return [TaskPhase(**row.model_dump(exclude={"task_id"})) for row in rows]
 
 
-@operation(effect="read", scope="tasks:read", audience="agent", example={"task": "billing-rewrite-plan", "limit": 10})
+@operation(effect="read", scope="tasks:read", example={"task": "billing-rewrite-plan", "limit": 10})
 async def progress_of(
     self: Service,
     *,

@@ -14,7 +14,7 @@ with given as (
   order by q.id
   for no key update
 ), moved as (
-  insert into task_phases as p (tenant_id, task_id, attempt, phase, percentage)
+  insert into task_phases (tenant_id, task_id, attempt, phase, percentage)
   select o.id, h.id, h.attempt, g.phase, g.percentage
   from tenants o
   cross join given g
@@ -22,8 +22,8 @@ with given as (
   where o.id = %(tenant)s
   order by h.id, g.phase
   on conflict (tenant_id, task_id, attempt, phase) do update
-  set percentage = excluded.percentage, reports = p.reports + 1, updated_at = now()
-  where p.percentage <= excluded.percentage
+  set percentage = excluded.percentage, reports = task_phases.reports + 1, updated_at = now()
+  where task_phases.percentage <= excluded.percentage
   returning task_id, attempt, phase
 ), kept as (
   insert into task_progress (tenant_id, id, task_id, attempt, phase, percentage, message, metadata)

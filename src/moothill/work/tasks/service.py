@@ -151,13 +151,13 @@ class Tasks(Service, group="tasks"):
             rows = await _page_of(chosen.status)(**wanted)
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.id])
 
-    @operation(effect="read", scope="tasks:read", audience="agent", example={"agent": "cartwright"})
+    @operation(effect="read", scope="tasks:read", example={"agent": "cartwright"})
     async def held(self, *, agent: AgentReference) -> Sequence[TaskSummary]:
         """What an agent works on, the newest first; at most 200."""
         found = await find_agent(agent)
         return await sql.held_by(agent=found.id, size=200)
 
-    @operation(effect="read", scope="tasks:read", audience="agent", example={"agent": "alderman", "limit": 10})
+    @operation(effect="read", scope="tasks:read", example={"agent": "alderman", "limit": 10})
     async def of_agent(
         self, *, agent: AgentReference, limit: PageSize = 50, cursor: Cursor = None
     ) -> Page[TaskSummary]:
@@ -168,7 +168,7 @@ class Tasks(Service, group="tasks"):
         rows = await sql.ended_by(agent=found.id, before=before, after_id=after, size=limit + 1)
         return Page.cut(rows, limit=limit, query=query, key=lambda row: [row.ended_at, row.id])
 
-    @operation(effect="read", scope="tasks:read", audience="agent", example={"task": "billing-rewrite-plan"})
+    @operation(effect="read", scope="tasks:read", example={"task": "billing-rewrite-plan"})
     async def attempts(self, *, task: TaskReference, limit: PageSize = 50, cursor: Cursor = None) -> Page[TaskAttempt]:
         """The attempts at a task in order, with who made each and how it ended."""
         found = await find_task(task)
@@ -194,7 +194,7 @@ class Tasks(Service, group="tasks"):
             unmet = [each for each in page if not each.met]
         return WaitingReasons(task=found.id, status=found.status, reasons=waiting.reasons(found, lane, able, unmet))
 
-    @operation(effect="read", scope="tasks:read", audience="agent", mode="single", example={})
+    @operation(effect="read", scope="tasks:read", mode="single", example={})
     async def summary(self, *, queue: QueueName | None = None) -> Sequence[QueueSummary]:
         """Live tasks by queue, state and priority, with how long they have been there."""
         return await sql.summary(queue=queue)

@@ -56,7 +56,6 @@ sql = Sql()
 @operation(
     effect="write",
     scope="tasks:work",
-    audience="agent",
     example={
         "task": "018f0000-0000-7000-8000-000000000000",
         "token": "018f0000-0000-7000-8000-000000000001",
@@ -93,7 +92,7 @@ async def record_step(
     raise Internal(f"Step {name!r} of task {task} was neither recorded nor found.")
 
 
-@operation(effect="read", scope="tasks:read", audience="agent", example={"task": "billing-rewrite-plan"})
+@operation(effect="read", scope="tasks:read", example={"task": "billing-rewrite-plan"})
 async def steps(self: Service, *, task: TaskReference, limit: PageSize = 50, cursor: Cursor = None) -> Page[TaskStep]:
     """What the holders of a task have done for good, by name."""
     found = await find_task(task)

@@ -108,7 +108,6 @@ async def heartbeat(
 @operation(
     effect="write",
     scope="tasks:work",
-    audience="agent",
     example={"worker": "018f0000-0000-7000-8000-000000000000", "reason": "shutting down"},
 )
 async def sign_off(
