@@ -222,7 +222,8 @@ async def test_workers_over_a_url_go_on_when_their_server_comes_back(
     tenant = str((await moot.keys.current()).tenant)
     world = World(moot, tenant, "", server.dsn("admin", DATABASE))
     secret = (await moot.keys.create(name="worker", scopes=["tasks:*"])).secret
-    count = 1_000 if SOAK else 100
+    # Ten functions at a time of 25 ms each get through 200 in a round: they are interrupted at least twice.
+    count = 1_000 if SOAK else 600
     await world.add(count)
     rounds = 0
     async with free_port() as port:
